@@ -1,0 +1,74 @@
+// Index: which blocks the repository holds already. Exact on a local store, bounded in memory.
+//
+// In memory: this session's blocks of packs that no segment names yet, a Bloom filter over all
+// segments (at most a quarter of the budget), and an LRU of decrypted segment records and pack
+// directories. A block the filter knows is looked up in its segment, so answers are exact.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <span>
+#include <vector>
+
+#include "store/pack_reader.hpp"
+#include "store/pack_writer.hpp"
+#include "store/repository.hpp"
+
+namespace snapvault::store {
+
+struct BlockPlace {
+  FramePlace frame;
+  std::uint8_t slot = 0;
+};
+
+struct IndexOptions {
+  std::uint64_t memory_bytes_max = 64u << 20;
+  bool own_only = false;  // --full=physical: only what this session wrote counts
+};
+
+// Loop only.
+class Index {
+ public:
+  Index(provider::Client& client, const Repository& repository, Session& session,
+        PackReader& reader, IndexOptions options);
+  ~Index();
+
+  // An answer for one block.
+  struct Answer {
+    enum class Kind : std::uint8_t {
+      found,    // stored: `place`
+      claimed,  // new: the caller stores it and calls stored() or dropped()
+      pending,  // another caller (or this one, earlier in the batch) has claimed it: wait_for()
+    } kind = Kind::claimed;
+    BlockPlace place;
+  };
+  // One answer a block, in order. Loads the segments at the first call. Blocks in damaged frames or
+  // condemned packs count as absent.
+  base::Task<Result<std::vector<Answer>>> find(std::vector<format::BlockId> blocks);
+
+  // Settles a claim; wakes those who wait for it.
+  void stored(const format::BlockId& block, const BlockPlace& place);
+  void dropped(const format::BlockId& block);
+  // After pending: the place, or nothing if the claim was dropped (then ask again with find).
+  base::Task<std::optional<BlockPlace>> wait_for(format::BlockId block);
+
+  // A pack of this session is up: its blocks go into the next segment, written every 64 packs or
+  // 60 s. Returns once that segment, if one was due, is durable.
+  base::Task<Result<void>> add_pack(FinishedPack pack);
+  // Writes what is left.
+  base::Task<Result<void>> flush();
+
+  // Takes in the packs of a session that died: every pack of it that no segment names is read
+  // whole, checked by its CRC and offered for reuse (and indexed with ours).
+  base::Task<Result<void>> adopt(const format::SessionId& dead);
+
+  std::uint64_t entries() const noexcept;      // in all segments loaded
+  std::uint64_t stored_bytes() const noexcept; // of segments written
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
+};
+
+}  // namespace snapvault::store

@@ -1,0 +1,76 @@
+// The snapshots of a source, and of all sources, from listings alone.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "format/manifest.hpp"
+#include "store/repository.hpp"
+
+namespace snapvault::store {
+
+struct SnapshotName {
+  format::SourceTag tag;
+  std::uint64_t order = 0;
+  format::SessionId session;
+  auto operator<=>(const SnapshotName&) const = default;
+  std::string commit() const;  // names of its objects
+  std::string tomb() const;
+  std::string begin() const;
+};
+
+// What one LIST of src/<tag>/ shows.
+struct SourceListing {
+  std::uint64_t greatest_order = 0;       // of all names; 0 if there are none
+  // Sessions with a `.commit` and no `.tomb`, newest first: greatest (order, session) first. One may
+  // hold ABORT: read_snapshot tells.
+  std::vector<SnapshotName> committed;
+  std::vector<SnapshotName> unfinished;   // a begin without commit or tomb, newest first
+};
+base::Task<Result<SourceListing>> list_source(provider::Client& client, format::SourceTag tag);
+
+struct Snapshot {
+  SnapshotName name;
+  format::Commit commit;
+};
+// Nothing: the register holds ABORT. Errors: not_found (no_snapshot), data_loss, unsupported.
+base::Task<Result<std::optional<Snapshot>>> read_snapshot(provider::Client& client,
+                                                          const Repository& repository,
+                                                          SnapshotName name);
+// The newest snapshot of a source, or nothing. Commits that cannot be read are an error.
+base::Task<Result<std::optional<Snapshot>>> latest_snapshot(provider::Client& client,
+                                                            const Repository& repository,
+                                                            const SourceListing& listing);
+
+// Every live snapshot of the repository, or of one source; newest first within a source, sources by
+// tag. Damaged commits go to `damaged` with their error instead of failing the list.
+struct DamagedCommit {
+  SnapshotName name;
+  Error error;
+};
+struct AllSnapshots {
+  std::vector<Snapshot> snapshots;
+  std::vector<DamagedCommit> damaged;
+};
+base::Task<Result<AllSnapshots>> list_snapshots(provider::Client& client,
+                                                const Repository& repository,
+                                                std::optional<std::string> source);
+
+// Resolves SOURCE@latest, SOURCE@latest~N, SOURCE-ID (split at the last '-') or a hex id prefix of
+// at least 6 digits. Errors: not_found (no_snapshot), invalid_argument (ambiguous_name, bad_name).
+base::Task<Result<Snapshot>> find_snapshot(provider::Client& client, const Repository& repository,
+                                           std::string name);
+
+// Puts the tomb. Idempotent.
+base::Task<Result<void>> bury(provider::Client& client, const Repository& repository,
+                              SnapshotName name);
+
+// The full refs of a snapshot: inline or object, base applied. For deletion, collection and verify.
+base::Task<Result<format::Refs>> read_refs(provider::Client& client, const Repository& repository,
+                                           const Snapshot& snapshot);
+
+}  // namespace snapvault::store
