@@ -147,7 +147,7 @@ class Event {
 // co_await sleep_until(env, at)
 class sleep_until : Timer {
  public:
-  sleep_until(Env& env, Nanoseconds at) noexcept : env_(env) { this->at = at; }
+  sleep_until(Env& env, Nanoseconds when) noexcept : env_(env) { at = when; }
   bool await_ready() const noexcept { return false; }
   void await_suspend(std::coroutine_handle<> handle) noexcept {
     handle_ = handle;
@@ -159,6 +159,35 @@ class sleep_until : Timer {
  private:
   Env& env_;
   std::coroutine_handle<> handle_;
+};
+
+// One coroutine sleeps until a time or until it is rung, whichever comes first.
+class Alarm : Timer {
+ public:
+  explicit Alarm(Env& env) noexcept : env_(env) {}
+  void ring() noexcept {
+    rung_ = true;
+    if (sequence == 0) return;
+    env_.cancel(*this);
+    env_.loop().post(*this);
+  }
+  // co_await alarm.until(at)
+  Alarm& until(Nanoseconds when) noexcept {
+    at = when;
+    return *this;
+  }
+  bool await_ready() const noexcept { return rung_; }
+  void await_suspend(std::coroutine_handle<> handle) noexcept {
+    handle_ = handle;
+    run = [](Work& work) noexcept { static_cast<Alarm&>(work).handle_.resume(); };
+    env_.arm(*this);
+  }
+  void await_resume() const noexcept {}
+
+ private:
+  Env& env_;
+  std::coroutine_handle<> handle_;
+  bool rung_ = false;
 };
 
 // Runs `work()` on `there` and comes back to the loop with what it returned or threw. `work` is a

@@ -15,14 +15,15 @@ Reporter::Reporter(Job& job, ProgressFunction report, std::uint32_t period_ms)
     : job_(job),
       report_(std::move(report)),
       period_(std::max<base::Nanoseconds>(period_ms, 20) * base::kMillisecond),
-      started_(job.env.monotonic()) {}
+      started_(job.env.monotonic()),
+      alarm_(job.env) {}
 
 // Wakes often, so that neither an end nor a cancel waits for the period.
 base::Task<Result<void>> Reporter::run() {
   call(Progress::Phase::running);
   while (!ended_) {
     const auto tick = std::min<base::Nanoseconds>(period_, 50 * base::kMillisecond);
-    co_await base::sleep_until(job_.env, job_.env.monotonic() + tick);
+    co_await alarm_.until(job_.env.monotonic() + tick);
     if (ended_) break;
     if (job_.stopped() && !announced_cancel_) {
       announced_cancel_ = true;
@@ -39,6 +40,7 @@ base::Task<Result<void>> Reporter::run() {
 
 void Reporter::end(bool failed) noexcept {
   ended_ = true;
+  alarm_.ring();
   if (!failed) job_.meter.done = job_.meter.total.load();
 }
 

@@ -55,6 +55,7 @@ class Reporter {
   base::Nanoseconds period_;
   base::Nanoseconds started_;
   base::Nanoseconds last_ = 0;
+  base::Alarm alarm_;
   bool ended_ = false;
   bool announced_cancel_ = false;
 };
