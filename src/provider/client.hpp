@@ -1,0 +1,59 @@
+// Client: a Provider as the engine uses it: awaitable on the loop, counted, bounded by a stop token.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <memory>
+#include <stop_token>
+#include <string>
+#include <vector>
+
+#include <snapvault/provider.hpp>
+
+#include "base/bytes.hpp"
+#include "base/sync.hpp"
+
+namespace snapvault::provider {
+
+// Requests and bytes by kind, since the client was made. Loop only.
+struct Traffic {
+  std::uint64_t gets = 0, puts = 0, lists = 0, removes = 0, stats = 0, syncs = 0;
+  std::uint64_t bytes_up = 0, bytes_down = 0;
+  std::uint64_t requests() const noexcept { return gets + puts + lists + removes + stats; }
+};
+
+// Loop only. Copies share nothing but the provider; a job has its own, so its requests are its own.
+class Client {
+ public:
+  Client(base::Env& env, std::shared_ptr<Provider> provider, std::stop_token stop = {});
+
+  base::Task<Result<base::Bytes>> get(std::string key, std::uint64_t offset = 0,
+                                      std::uint64_t length = 0);
+  // Puts if absent. A lost answer (outcome_unknown, deadline) is settled by reading the object back:
+  // ours counts as success, another's as already_exists.
+  base::Task<Result<void>> create(std::string key, PutBody body, bool durable = true);
+  base::Task<Result<ListPage>> list_page(std::string prefix, std::string start_after,
+                                         std::uint32_t max_keys = 1000);
+  // All pages. Refuses a store that repeats, reorders or leaves the prefix (data_loss, reason
+  // list_incomplete), and more than `keys_max` keys.
+  base::Task<Result<std::vector<ObjectInfo>>> list(std::string prefix, std::string start_after = {},
+                                                   std::uint64_t keys_max = 1u << 24);
+  base::Task<Result<void>> remove(std::vector<std::string> keys);
+  base::Task<Result<ObjectInfo>> stat(std::string key);
+  base::Task<Result<void>> sync();
+
+  base::Env& env() const noexcept { return *env_; }
+  Provider& provider() const noexcept { return *provider_; }
+  const std::shared_ptr<Provider>& shared() const noexcept { return provider_; }
+  const Traffic& traffic() const noexcept { return traffic_; }
+  const std::stop_token& stop() const noexcept { return stop_; }
+
+ private:
+  RequestLimits limits() const;
+  base::Env* env_;
+  std::shared_ptr<Provider> provider_;
+  std::stop_token stop_;
+  Traffic traffic_;
+};
+
+}  // namespace snapvault::provider
