@@ -14,8 +14,9 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 LAYERS = "base|codec|format|wire|net|provider|store|source|engine|api"
 NEEDED = re.compile(r"lib(crypto|zstd|xxhash|stdc\+\+|m|gcc_s|c|asan|ubsan|tsan)\.so\.\d+$"
                     r"|ld-linux[\w.-]*$")
-UNWANTED = {"printf", "puts", "putchar", "perror", "exit", "_exit", "quick_exit", "atexit", "signal",
-            "sigaction", "setlocale", "syslog", "system", "_ZSt4cout", "_ZSt4cerr", "_ZSt4clog"}
+UNWANTED = {"abort", "__assert_fail", "printf", "puts", "putchar", "perror", "exit", "_exit",
+            "quick_exit", "atexit", "signal", "sigaction", "setlocale", "syslog", "system",
+            "_ZSt4cout", "_ZSt4cerr", "_ZSt4clog"}
 
 
 def lines_of(*command):

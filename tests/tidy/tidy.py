@@ -28,7 +28,7 @@ ALLOWED = {
 THIRD_PARTIES = {
     r"openssl/": r"src/codec/",
     r"zstd\w*\.h|zdict\.h": r"src/codec/",
-    r"xxh(ash|3)\.h": r"src/codec/",
+    r"xxh\w*\.h": r"src/codec/",
     r"boost/": r"src/format/\w+\.cpp$",
     r"(CLI|fmt)/": r"examples/",
     r"doctest/": r"tests/",

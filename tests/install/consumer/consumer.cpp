@@ -6,7 +6,8 @@
 #include <cstdio>
 
 int main() {
-  const snapvault::Result<int> missing = snapvault::Error(snapvault::Errc::not_found, "example", "");
+  const snapvault::Result<int> missing =
+      snapvault::Error(snapvault::Errc::not_found, "example", "");
   try {
     std::printf("%d\n", missing.value());
     return 1;
