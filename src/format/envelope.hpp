@@ -31,9 +31,13 @@ enum class RecordKind : std::uint32_t {
   packs = 7,      // a segment's pack table
   entries = 8,    // a segment's sorted entries
 };
+// The class of key that a record of `kind` is under, in an object of `type`.
+KeyClass class_of(ObjectType type, RecordKind kind) noexcept;
 enum class RecordCodec : std::uint8_t { raw = 0, zstd = 1 };
 
 inline constexpr std::size_t kHeaderSize = 72;    // with commitment
+inline constexpr std::size_t kCommitment = 32;
+inline constexpr std::uint64_t kFirstRecord = 80;  // the header, padded to a multiple of 16
 inline constexpr std::size_t kRecordHeader = 16;
 inline constexpr std::size_t kRecordOverhead = kRecordHeader + codec::Aead::kTag;
 inline constexpr std::size_t kFooterSize = 32;
@@ -68,8 +72,10 @@ class ObjectKeys {
                                  base::ByteView header72);
 
  private:
+  void derive(const KeyRing& keys, std::string_view name);
+
   ObjectHeader header_{};
-  std::array<codec::Secret<64>, kKeyClasses> keys_;
+  std::array<codec::Secret<64>, kKeyClasses> keys_;  // key, commitment
 };
 
 // salt = first 24 bytes of HMAC(session random, fresh random || n || pid and boot time).
@@ -95,7 +101,11 @@ class RecordReader {
                             base::Bytes& plain);
 
  private:
-  codec::Decompressor decompressor_;
+  codec::Aead& context(std::span<const std::byte, 32> key);
+
+  std::optional<codec::Aead> aead_;  // under key_
+  codec::Key key_;
+  std::optional<codec::Decompressor> decompressor_;
   base::Bytes payload_;
 };
 
@@ -114,17 +124,24 @@ class ObjectBuilder {
  public:
   ObjectBuilder(const KeyRing& keys, ObjectType type, std::string_view name,
                 std::span<const std::byte, 24> salt);
-  // Compresses if that helps. The class defaults to the type's first.
-  void add(RecordKind kind, base::ByteView plain, std::optional<KeyClass> key_class = {});
+  // Compresses if that helps. The class is class_of(type, kind). At most kPlainMax bytes.
+  void add(RecordKind kind, base::ByteView plain);
+  // The same for what does not compress.
+  void add_raw(RecordKind kind, base::ByteView plain);
+  // Bytes so far: where the next record starts, unless a commitment comes first.
+  std::uint64_t size() const noexcept { return bytes_.size(); }
+  void reserve(std::uint64_t object_size) { bytes_.reserve(object_size); }
   // The last record becomes the footer's directory (offset and size of it).
   base::Bytes finish() &&;
 
  private:
+  void append(RecordKind kind, RecordCodec codec, std::size_t plain_size, base::ByteView payload);
+
   ObjectKeys keys_;
-  KeyClass first_;
   std::array<bool, kKeyClasses> committed_{};
   base::Bytes bytes_;
-  codec::Compressor compressor_;
+  std::optional<codec::Compressor> compressor_;
+  base::Bytes compressed_;
   std::uint32_t records_ = 0;
   std::uint64_t last_offset_ = 0;
   std::uint32_t last_size_ = 0;

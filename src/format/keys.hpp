@@ -76,6 +76,10 @@ std::span<const std::byte, 32> slot_salt(const Slot& slot) noexcept;
 Result<std::optional<codec::Key>> unwrap_slot(const RepositoryId& id, base::ByteView object,
                                               const codec::Key& kek);
 
+// Whether this version knows every feature of a `read_required` set; format 1 has none so far.
+// Errors: unsupported (newer_format).
+Result<void> check_features(const std::vector<std::string>& read_required);
+
 // The `repo` object: one line of JSON, LF, 64 hex digits of HMAC, LF.
 struct RepoObject {
   RepositoryId id;

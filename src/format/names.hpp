@@ -85,6 +85,9 @@ struct SegmentEntry {
 };
 std::optional<SegmentEntry> parse_segment_name(std::string_view name) noexcept;
 
+// Well-formed UTF-8: no overlong form, surrogate or value above U+10FFFF.
+bool is_utf8(std::string_view text) noexcept;
+
 // Source names: [cluster/]name, valid UTF-8, no '@' or control characters, 1 to 255 bytes.
 // Errors: invalid_argument (bad_name).
 Result<void> check_source_name(std::string_view name);

@@ -63,6 +63,11 @@ class PackBuilder {
 // Bytes to fetch from a pack's end to see its footer and, most often, all of its directory.
 inline constexpr std::uint64_t kPackTail = 64u << 10;
 
+// Bytes from a pack's end that hold its footer and all of its directory, commitment included.
+constexpr std::uint64_t directory_bytes(const Footer& footer) noexcept {
+  return 32 + base::round_up(footer.directory_size, 16) + kFooterSize;
+}
+
 // Reads a directory given the last bytes of a pack (at least min(pack size, kPackTail)) and its
 // header. Nothing: the directory starts before `tail`; fetch directory_bytes(footer) then.
 struct PackTail {
