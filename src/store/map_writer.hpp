@@ -4,7 +4,7 @@
 
 #include <cstdint>
 #include <memory>
-#include <vector>
+#include <unordered_map>
 
 #include "format/refs.hpp"
 #include "store/map_reader.hpp"
@@ -39,7 +39,9 @@ class MapWriter {
   // not read again; else nothing. A leaf without data becomes a hole or zero entry by itself, one
   // equal to the parent's is kept.
   base::Task<Result<void>> put(format::Leaf leaf, std::shared_ptr<const format::Leaf> old);
-  // The next `count` leaves are those of the parent.
+  // The next `count` leaves are those of the parent, which has that many. Where the volume grew or
+  // shrank inside a leaf, its blocks are cut or joined by holes; a last block whose length changed
+  // must be put by the caller.
   base::Task<Result<void>> keep(std::uint64_t count);
   // The next `count` leaves hold no data.
   base::Task<Result<void>> fill(format::ChildState state, std::uint64_t count);
