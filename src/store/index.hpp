@@ -65,6 +65,8 @@ class Index {
 
   std::uint64_t entries() const noexcept;      // in all segments loaded
   std::uint64_t stored_bytes() const noexcept; // of segments written
+  // Segments, records of them and packs that could not be read: their blocks count as absent.
+  std::uint64_t damaged() const noexcept;
 
  private:
   struct State;

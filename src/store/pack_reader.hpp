@@ -37,12 +37,15 @@ class PackReader {
   base::Task<Result<std::vector<Result<PlainFrame>>>> read_many(format::PackId pack,
                                                                 std::vector<FrameRequest> frames);
 
-  // The directory of a pack, from its tail. `whole`: reads all of it and checks the CRC too.
+  // The directory of a pack, from its tail. `known`: what an index segment says of the pack, which
+  // saves asking for its size and, most often, a second request. `whole`: reads all of it and checks
+  // the CRC too. Errors: data_loss, unsupported (newer_format).
   struct PackDirectory {
     format::IndexPack pack;
     format::Directory directory;
   };
-  base::Task<Result<PackDirectory>> directory(format::PackId pack, bool whole = false);
+  base::Task<Result<PackDirectory>> directory(format::PackId pack, bool whole = false,
+                                              const format::IndexPack* known = nullptr);
 
   // The keys of a pack; fetched (72 bytes) unless known.
   base::Task<Result<std::shared_ptr<const format::ObjectKeys>>> keys(format::PackId pack);
