@@ -130,6 +130,8 @@ class ObjectBuilder {
   void add_raw(RecordKind kind, base::ByteView plain);
   // Bytes so far: where the next record starts, unless a commitment comes first.
   std::uint64_t size() const noexcept { return bytes_.size(); }
+  // Of the last record, with header and tag.
+  std::uint32_t last_size() const noexcept { return last_size_; }
   void reserve(std::uint64_t object_size) { bytes_.reserve(object_size); }
   // The last record becomes the footer's directory (offset and size of it).
   base::Bytes finish() &&;

@@ -2,7 +2,7 @@
 #pragma once
 
 #include <cstdint>
-#include <optional>
+#include <string_view>
 #include <vector>
 
 #include "format/pack.hpp"
@@ -11,13 +11,15 @@ namespace snapvault::format {
 
 inline constexpr std::size_t kIndexEntrySize = 24;
 inline constexpr std::size_t kEntriesPerRecord = 2730;  // 64 KiB records
+inline constexpr std::size_t kSegmentEntriesMax = 1u << 24;  // so that an object stays below 512 MiB
+inline constexpr std::size_t kSegmentPacksMax = 1u << 20;
 
 struct IndexEntry {
   BlockPrefix prefix;
   std::uint32_t pack = 0;   // ordinal in the segment's pack table
   std::uint16_t frame = 0;
   std::uint8_t slot = 0;
-  std::uint8_t flags = 0;
+  std::uint8_t flags = 0;      // 0 so far; unknown ones are ignored
 };
 struct IndexPack {
   PackId id;
@@ -26,7 +28,8 @@ struct IndexPack {
   std::uint64_t size = 0;            // of the pack, bytes
 };
 
-// Builds the object: entries are sorted here. At most 2^26 entries, 2^20 packs.
+// Builds the object: entries are sorted here. At least one pack and one entry. A name that begins
+// with "index/m-" makes a merged segment.
 base::Bytes build_segment(const KeyRing& keys, std::string_view name,
                           std::span<const std::byte, 24> salt, const std::vector<IndexPack>& packs,
                           std::vector<IndexEntry> entries);
