@@ -26,6 +26,8 @@ inline constexpr const char* key_required = "key_required";      // none was giv
 inline constexpr const char* key_callback = "key_callback";
 inline constexpr const char* no_snapshot = "no_snapshot";
 inline constexpr const char* ambiguous_name = "ambiguous_name";
+inline constexpr const char* last_key = "last_key";              // nobody could open it any more
+inline constexpr const char* log_full = "log_full";
 inline constexpr const char* has_dependents = "has_dependents";
 // stored bytes
 inline constexpr const char* not_authentic = "not_authentic";

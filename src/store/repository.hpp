@@ -19,14 +19,16 @@
 
 namespace snapvault::store {
 
-// How to unlock: the first that is given is tried.
+// How to unlock: each slot is tried with what fits it. The callbacks run on env.io(): they may block.
 struct Unlock {
-  std::function<Result<std::string>()> passphrase;            // asked only if a slot needs it
+  ~Unlock();  // wipes; copies are wiped too
+  std::function<Result<std::string>()> passphrase;            // asked once, if a slot needs it
   std::optional<std::array<std::byte, 32>> raw_key;
   std::function<Result<std::array<std::byte, 32>>(base::ByteView wrapped)> unwrap;  // callback
 };
 // How a new slot is locked.
 struct Lock {
+  ~Lock();  // wipes; copies are wiped too
   enum class Kind : std::uint8_t { none, passphrase, raw, callback } kind = Kind::passphrase;
   std::string passphrase;
   std::optional<std::array<std::byte, 32>> raw_key;
@@ -41,6 +43,7 @@ struct Policy {
   bool protect_parents = false;
   std::string compression = "zstd:3";
   std::uint64_t pack_size = 32u << 20;
+  bool operator==(const Policy&) const = default;
 };
 
 // Frames and packs that must not be used: found bad by verify, or condemned by a collection.
@@ -62,6 +65,7 @@ struct Log {
   std::uint32_t next = 0;       // number of the next record: newest + 1
   Policy policy;
   Excluded damaged, condemned;
+  std::uint64_t watermark = 0;  // greatest announced: sessions of a lower order start again
   std::vector<std::string> read_required, write_required, optional_features;
   bool read_only = false;       // a write-required feature is unknown
 };
@@ -76,8 +80,8 @@ struct SlotInfo {
 struct Repository {
   format::RepositoryId id;
   format::KeyRing keys;
-  Log log;
-  std::vector<SlotInfo> slots;
+  Log log = {};
+  std::vector<SlotInfo> slots = {};
   bool without_passphrase = false;  // the key stands in `repo`
 };
 
@@ -92,12 +96,13 @@ base::Task<Result<Repository>> open(provider::Client& client, Unlock unlock);
 // Lists the log and folds what is new. Errors: data_loss, unsupported (newer_format).
 base::Task<Result<void>> read_log(provider::Client& client, Repository& repository);
 
-// Appends a record at the next free number and folds it.
+// Appends a record at the next free number and folds it. Errors: permission_denied (access),
+// resource_exhausted (log_full).
 base::Task<Result<void>> append_log(provider::Client& client, Repository& repository,
                                     const format::LogRecord& record);
 
-// Key slots. A new one is read back and unwrapped before success. The last one cannot be removed
-// (precondition_failed).
+// Key slots. A new one is read back and unwrapped before success. The last one that can be read
+// cannot be removed (precondition_failed, last_key). Errors: not_found (no_object): no such slot.
 base::Task<Result<std::uint32_t>> add_slot(provider::Client& client, Repository& repository,
                                            Lock lock);
 base::Task<Result<void>> remove_slot(provider::Client& client, Repository& repository,

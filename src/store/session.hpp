@@ -4,6 +4,7 @@
 
 #include <array>
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -47,6 +48,12 @@ class Session {
 
  private:
   Session() = default;
+  base::Task<Result<void>> put_begin(provider::Client& client, const Repository& repository);
+  base::Task<Result<void>> place_refs(provider::Client& client, const Repository& repository,
+                                      format::Refs refs, format::Commit& commit);
+  base::Task<Result<void>> check_log(provider::Client& client, Repository& repository,
+                                     const format::Refs& refs);
+
   SnapshotName name_;
   std::string source_;
   std::optional<Snapshot> parent_;

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -32,6 +33,12 @@ struct SourceListing {
   std::vector<SnapshotName> unfinished;   // a begin without commit or tomb, newest first
 };
 base::Task<Result<SourceListing>> list_source(provider::Client& client, format::SourceTag tag);
+// The same for all sources that ever had a session.
+using AllSources = std::map<format::SourceTag, SourceListing>;
+base::Task<Result<AllSources>> list_sources(provider::Client& client);
+
+// No honest order reaches this: 2^20 for each of 2^32 log records, and one a session.
+inline constexpr std::uint64_t kOrderEnd = std::uint64_t{1} << 56;
 
 struct Snapshot {
   SnapshotName name;
@@ -72,5 +79,11 @@ base::Task<Result<void>> bury(provider::Client& client, const Repository& reposi
 // The full refs of a snapshot: inline or object, base applied. For deletion, collection and verify.
 base::Task<Result<format::Refs>> read_refs(provider::Client& client, const Repository& repository,
                                            const Snapshot& snapshot);
+// The full table of `refs`, which belong to a snapshot of the source `tag`.
+base::Task<Result<format::Refs>> full_refs(provider::Client& client, const Repository& repository,
+                                           format::SourceTag tag, format::Refs refs);
+// The object refs/<session>-<n>.
+base::Bytes build_refs(const format::KeyRing& keys, std::string_view name, format::Salt salt,
+                       const format::Refs& refs);
 
 }  // namespace snapvault::store
