@@ -28,7 +28,8 @@ TOKEN = re.compile(
 )
 WORD = re.compile(r"\w+|->|::|\S")
 SCOPE_HEAD = re.compile(r"^(?:template\s*<.*>\s*)?(?:typedef\s+)?(?:inline\s+)?"
-                        r"(?:namespace|class|struct|union|enum)\b|^extern\s*\"\s*\"$", re.S)
+                        r"(?:namespace|class|struct|union|enum|TEST_SUITE)\b"
+                        r"|^extern\s*\"\s*\"$", re.S)
 
 
 def functions(code):
@@ -62,7 +63,8 @@ def functions(code):
 def block_kind(head, outer):
     if "function" in outer or "other" in outer:
         return "other"
-    if SCOPE_HEAD.match(head) and not re.search(r"\)\s*(const|noexcept|override|final|\s)*$", head):
+    is_body = re.search(r"\)\s*(const|noexcept|override|final|\s)*$", head)
+    if SCOPE_HEAD.match(head) and (head.startswith("TEST_SUITE") or not is_body):
         return "scope"
     return "function" if "(" in head else "other"
 

@@ -74,6 +74,8 @@ GOOD = [
     (tidy.check_names, "src/a/a.cpp", "#include <utility>\nint utilization; // helper\n"),
     (tidy.check_places, "tests/a.py", "of/" + HOME[1:] + "b\n"),
     (tidy.check_function_length, "src/a/a.cpp", "int f() {\n" + "  a();\n" * 68 + "}\n"),
+    (tidy.check_function_length, "tests/a.cpp",
+     'TEST_SUITE("a") {\n' + 'TEST_CASE("b") {\n  f();\n}\n' * 30 + "}\n"),
     (tidy.check_function_length, "src/a/a.cpp",
      "struct S {\n" + "  int f(int a) { return a; }\n" * 80 + "};\n"),
 ]
