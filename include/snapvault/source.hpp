@@ -102,15 +102,18 @@ class SNAPVAULT_EXPORT BlockSink {
 };
 
 struct VolumeFileOptions {
-  // Extents known to have changed since `base`, and the snapshot they count against.
+  // Extents known to have changed since the snapshot that `base_token` names: what open_base gets
+  // must be exactly that, byte for byte, or they are not used. In any order; not empty, not beyond
+  // the end (else invalid_argument). Of their flags `zero` counts: believed, and not read.
   std::optional<std::vector<Extent>> changed = {};
   std::string base_token = {};
-  // Go on although the volume is mounted, held by a loop device or locked.
+  // Never say in_use, although the volume is; in_use_by still says who uses it.
   bool force = false;
 };
 
 // An image file or block device as a source. Sparse files give their holes. A volume that is
-// mounted, backs a loop device, or carries a qemu or OFD write lock says in_use.
+// mounted, backs a loop device, or carries a qemu or OFD write lock says in_use. Its size is that
+// of the open: a file that becomes shorter is data_loss (source_failed) where it is missed.
 //
 // Errors of open: not_found, permission_denied, invalid_argument (reason not_a_volume).
 class SNAPVAULT_EXPORT VolumeFile final : public BlockSource {
@@ -132,21 +135,30 @@ class SNAPVAULT_EXPORT VolumeFile final : public BlockSource {
 
 enum class TargetMode : std::uint32_t {
   create = 0,     // a new file; an existing target is refused (reason target_exists)
-  overwrite = 1,  // an existing file or device is written whole
-  in_place = 2,   // an existing file or device; only blocks that differ are written
+  overwrite = 1,  // a device is written whole, an existing file is replaced in the end, if any
+  in_place = 2,   // an existing file or device, or PATH.partial; only what differs is written
 };
 
-// An image file or block device as a target. A new file is written as PATH.partial and renamed at
-// the end; a device is opened O_EXCL (mounted or held: reason target_busy) and its first MiB is
-// zeroed first and written last, so that an unfinished one does not mount.
+// An image file or block device as a target.
 //
-// Errors of open: already_exists (target_exists), precondition_failed (target_busy), not_found,
-// permission_denied, resource_exhausted (no_space).
+// A file is written as PATH.partial (mode 0600, or owner and mode of the file it replaces), and
+// gets its name in finish(true). finish(false) keeps PATH.partial: opened with in_place, a PATH
+// that does not exist goes on with it. Nothing is kept if nothing was written or the disk was full.
+// create and overwrite replace a PATH.partial, unless a living process writes it (target_busy).
+// Files are locked (OFD) while they are written.
+//
+// A device is opened O_EXCL. Its first MiB is zeroed before the first change and written by
+// finish(true), after all else is durable, so that an unfinished one does not mount.
+//
+// Errors of open: already_exists (target_exists), precondition_failed (target_busy: mounted, held
+// or locked, and by whom), invalid_argument (not_a_volume), not_found, permission_denied,
+// resource_exhausted (no_space). Of finish(true): already_exists, if PATH appeared meanwhile.
 class SNAPVAULT_EXPORT VolumeTarget final : public BlockSink {
  public:
   static Result<std::unique_ptr<VolumeTarget>> open(const std::string& path,
                                                     TargetMode mode = TargetMode::create);
-  // Writes in rising order to a stream such as a pipe; `fd` stays the caller's.
+  // Writes in rising order and without gaps to a stream such as a pipe; `fd` stays the caller's. A
+  // reader that went away is an error, never a SIGPIPE. interrupt() works.
   static Result<std::unique_ptr<BlockSink>> stream(int fd);
   ~VolumeTarget() override;
   Result<BlockInfo> info() override;
