@@ -13,4 +13,7 @@ namespace snapvault::engine {
 base::Task<Result<BackupReport>> backup(Job& job, BlockSource& source,
                                         const BackupOptions& options);
 
+// "none" or "zstd:1" to "zstd:19". Errors: invalid_argument (bad_argument).
+Result<void> check_compression(const std::string& text);
+
 }  // namespace snapvault::engine

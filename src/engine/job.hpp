@@ -25,7 +25,7 @@ struct Job {
   base::Env& env;
   provider::Client& client;
   store::Repository& repository;
-  std::uint64_t memory_bytes_max;
+  std::uint64_t memory_bytes_max;  // the runtime's; a job takes up to 9/16 of it, two run at once
   base::TokenBucket* read_rate = nullptr;  // of sources
   std::stop_token stop = {};
   Meter meter = {};

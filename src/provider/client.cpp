@@ -56,7 +56,8 @@ class Answer : base::Work {
     handle_ = handle;
     run = [](base::Work& work) noexcept { static_cast<Answer&>(work).handle_.resume(); };
     try {
-      start(provider_, std::move(request_), [this](Result<T> result) { arrive(std::move(result)); });
+      start(provider_, std::move(request_),
+            [this](Result<T> result) { arrive(std::move(result)); });
     } catch (...) {  // an embedder's provider, or no memory for the completion
       arrive(base::error_from(std::current_exception()));
     }
@@ -144,6 +145,12 @@ base::Task<Result<void>> settle(Client& client, const PutRequest& put, Error los
   co_return durable;
 }
 
+// Whether to stop waiting for a rate.
+struct Stopped {
+  const std::stop_token& stop;
+  bool operator()() const noexcept { return stop.stop_requested(); }
+};
+
 }  // namespace
 
 Client::Client(base::Env& env, std::shared_ptr<Provider> provider, std::stop_token stop)
@@ -160,6 +167,7 @@ base::Task<Result<base::Bytes>> Client::get(std::string key, std::uint64_t offse
   auto result = co_await std::move(task);
   if (!result) co_return result;
   traffic_.bytes_down += result->size();
+  if (download_) co_await download_->take(*env_, result->size(), Stopped{stop_});
   if (length != 0 && result->size() != length) {
     co_return Error(Errc::data_loss, reason::store_failed,
                     "the store answered another number of bytes than asked for")
@@ -169,11 +177,15 @@ base::Task<Result<base::Bytes>> Client::get(std::string key, std::uint64_t offse
 }
 
 base::Task<Result<void>> Client::create(std::string key, PutBody body, bool durable) {
-  PutRequest request{.key = std::move(key), .body = std::move(body), .if_absent = true,
-                     .durable = durable, .limits = limits()};
+  PutRequest request{.key = std::move(key),
+                     .body = std::move(body),
+                     .if_absent = true,
+                     .durable = durable,
+                     .limits = limits()};
   SV_CO_CHECK_NOW(check(request));
   ++traffic_.puts;
   traffic_.bytes_up += request.body.size();
+  if (upload_) co_await upload_->take(*env_, request.body.size(), Stopped{stop_});
   auto task = ask<void>(*this, request);
   auto result = co_await std::move(task);
   if (result) co_return result;
@@ -186,8 +198,10 @@ base::Task<Result<void>> Client::create(std::string key, PutBody body, bool dura
 
 base::Task<Result<ListPage>> Client::list_page(std::string prefix, std::string start_after,
                                                std::uint32_t max_keys) {
-  ListRequest request{.prefix = std::move(prefix), .start_after = std::move(start_after),
-                      .max_keys = max_keys, .limits = limits()};
+  ListRequest request{.prefix = std::move(prefix),
+                      .start_after = std::move(start_after),
+                      .max_keys = max_keys,
+                      .limits = limits()};
   SV_CO_CHECK_NOW(check(request));
   ++traffic_.lists;
   auto task = ask<ListPage>(*this, request);

@@ -1,4 +1,5 @@
-// Client: a Provider as the engine uses it: awaitable on the loop, counted, bounded by a stop token.
+// Client: a Provider as the engine uses it: awaitable on the loop, counted, bounded by a stop
+// token.
 #pragma once
 
 #include <array>
@@ -11,6 +12,7 @@
 #include <snapvault/provider.hpp>
 
 #include "base/bytes.hpp"
+#include "base/rate.hpp"
 #include "base/sync.hpp"
 
 namespace snapvault::provider {
@@ -27,10 +29,16 @@ class Client {
  public:
   Client(base::Env& env, std::shared_ptr<Provider> provider, std::stop_token stop = {});
 
+  // Bytes of puts and gets wait for these from now on; null: no bound.
+  void set_rates(base::TokenBucket* upload, base::TokenBucket* download) noexcept {
+    upload_ = upload;
+    download_ = download;
+  }
+
   base::Task<Result<base::Bytes>> get(std::string key, std::uint64_t offset = 0,
                                       std::uint64_t length = 0);
-  // Puts if absent. A lost answer (outcome_unknown, deadline) is settled by reading the object back:
-  // ours counts as success, another's as already_exists.
+  // Puts if absent. A lost answer (outcome_unknown, deadline) is settled by reading the object
+  // back: ours counts as success, another's as already_exists.
   base::Task<Result<void>> create(std::string key, PutBody body, bool durable = true);
   base::Task<Result<ListPage>> list_page(std::string prefix, std::string start_after,
                                          std::uint32_t max_keys = 1000);
@@ -53,6 +61,8 @@ class Client {
   base::Env* env_;
   std::shared_ptr<Provider> provider_;
   std::stop_token stop_;
+  base::TokenBucket* upload_ = nullptr;
+  base::TokenBucket* download_ = nullptr;
   Traffic traffic_;
 };
 

@@ -54,6 +54,7 @@ class Excluded {
   bool contains(const format::PackId& pack, std::uint32_t start16) const noexcept;
   bool contains(const format::PackId& pack) const noexcept;  // the whole pack
   bool empty() const noexcept { return packs_.empty() && frames_.empty(); }
+  std::uint64_t size() const noexcept { return packs_.size() + frames_.size(); }
 
  private:
   std::unordered_set<format::PackId, format::PackIdHash> packs_;
