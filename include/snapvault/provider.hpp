@@ -78,9 +78,9 @@ struct GetRequest {
 };
 
 struct ListRequest {
-  std::string prefix;
+  std::string prefix = {};
   // Only keys greater than this, bytewise. Empty: from the start.
-  std::string start_after;
+  std::string start_after = {};
   // The most keys of one page, 1 to 1,000.
   std::uint32_t max_keys = 1000;
   RequestLimits limits = {};
@@ -127,7 +127,7 @@ class SNAPVAULT_EXPORT Provider {
  public:
   virtual ~Provider();
 
-  // Opens the store at `url`: "file:///path", a bare path, or "memory:NAME" (lives in this process).
+  // Opens the store at `url`: "file:///path", a bare path, or "memory:NAME" (in this process).
   // Does not touch the store. Errors: invalid_argument (reason bad_url), unsupported (scheme).
   static Result<std::shared_ptr<Provider>> open(const std::string& url);
 

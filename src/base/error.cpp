@@ -48,10 +48,18 @@ void Error::edit(std::string Detail::* field, std::string_view text) noexcept {
   }
 }
 
-std::string_view Error::message() const noexcept { return detail_ ? detail_->message : ""; }
-std::string_view Error::hint() const noexcept { return detail_ ? detail_->hint : ""; }
-std::string_view Error::subject() const noexcept { return detail_ ? detail_->subject : ""; }
-std::string_view Error::request_id() const noexcept { return detail_ ? detail_->request_id : ""; }
+std::string_view Error::message() const noexcept {
+  return detail_ ? std::string_view(detail_->message) : "";
+}
+std::string_view Error::hint() const noexcept {
+  return detail_ ? std::string_view(detail_->hint) : "";
+}
+std::string_view Error::subject() const noexcept {
+  return detail_ ? std::string_view(detail_->subject) : "";
+}
+std::string_view Error::request_id() const noexcept {
+  return detail_ ? std::string_view(detail_->request_id) : "";
+}
 
 Error&& Error::with_hint(std::string_view hint) && noexcept {
   edit(&Detail::hint, hint);

@@ -112,7 +112,8 @@ Result<base::Bytes> FileProvider::do_get(const GetRequest& request) {
   SV_TRY(const auto file, open_object(request.key, about));
   SV_TRY(const auto length, range_length(request, static_cast<std::uint64_t>(about.st_size)));
   if (length > Capabilities().object_size_max) {
-    return Error(Errc::data_loss, reason::bad_format, "the object is larger than any that is written")
+    return Error(Errc::data_loss, reason::bad_format,
+                 "the object is larger than any that is written")
         .with_subject(request.key);
   }
   base::Bytes out(length);

@@ -49,9 +49,9 @@ class Ledger {
   std::string path(const std::string& relative) const;
 
   const std::string root_;
-  std::mutex syncing_;            // one sync_all at a time; guards broken_
+  std::mutex syncing_;  // one sync_all at a time; guards broken_
   std::optional<Error> broken_;
-  mutable std::mutex mutex_;      // guards what follows
+  mutable std::mutex mutex_;  // guards what follows
   Entries entries_;
   std::size_t files_open_ = 0;
   std::set<std::string> durable_;  // directories whose own name is durable

@@ -144,16 +144,18 @@ Result<void> read_all(const File& file, std::uint64_t offset, base::MutableBytes
   while (!into.empty()) {
     SV_CHECK(check(request.limits));
     const auto want = std::min(into.size(), kSlice);
-    const auto got = again(
-        [&] { return ::pread(file.get(), into.data(), want, static_cast<off_t>(offset)); });
+    const auto got =
+        again([&] { return ::pread(file.get(), into.data(), want, static_cast<off_t>(offset)); });
     if (got < 0 && errno == EIO) {
-      return Error(Errc::data_loss, reason::store_failed, "the object cannot be read: its medium failed")
+      return Error(Errc::data_loss, reason::store_failed,
+                   "the object cannot be read: its medium failed")
           .with_subject(request.key)
           .with_native(EIO);
     }
     if (got < 0) return failure(errno, "reading the object", request.key);
     if (got == 0) {
-      return Error(Errc::data_loss, reason::store_failed, "the object became shorter while it was read")
+      return Error(Errc::data_loss, reason::store_failed,
+                   "the object became shorter while it was read")
           .with_subject(request.key);
     }
     into = into.subspan(static_cast<std::size_t>(got));

@@ -10,8 +10,7 @@
 
 namespace snapvault {
 
-PutBody::PutBody(std::vector<std::byte> bytes)
-    : size_(bytes.size()), crc_(codec::crc64(bytes)) {
+PutBody::PutBody(std::vector<std::byte> bytes) : size_(bytes.size()), crc_(codec::crc64(bytes)) {
   parts_.push_back(std::make_shared<const std::vector<std::byte>>(std::move(bytes)));
 }
 

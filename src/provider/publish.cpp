@@ -67,7 +67,7 @@ Outcome settle(const Temporary& from, const posix::Identity& file, const std::st
   struct stat ours {};
   if (look(from.path(), ours) != 0 || ours.st_nlink != 1) return Outcome::unknown;
   if (at_to == 0) return Outcome::taken;
-  return at_to == ENOENT ? Outcome::nothing : Outcome::unknown;
+  return at_to == ENOENT || at_to == ENAMETOOLONG ? Outcome::nothing : Outcome::unknown;
 }
 
 Result<void> publish_weakly(Temporary& from, const posix::Identity& file, const std::string& to,

@@ -29,7 +29,8 @@ Result<void> check(const ListRequest& request);
 Result<void> check(const RemoveRequest& request);
 Result<void> check(const StatRequest& request);
 
-// How many bytes `request` asks for, of an object of `size` bytes. Errors: invalid_argument (range).
+// How many bytes `request` asks for, of an object of `size` bytes. Errors: invalid_argument
+// (range).
 Result<std::uint64_t> range_length(const GetRequest& request, std::uint64_t size);
 
 Error no_object(const std::string& key);

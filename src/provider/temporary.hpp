@@ -36,7 +36,8 @@ class Temporary {
 };
 
 // Removes temporary files that a crash left behind: those below `root` that were modified more than
-// 8 days before `now`, a time by the store's own clock. Looks at a bounded, random part of the tree.
+// 8 days before `now`, a time by the store's own clock. Looks at a bounded, random part of the
+// tree.
 void sweep_temporaries(const std::string& root, std::int64_t now);
 
 }  // namespace snapvault::provider

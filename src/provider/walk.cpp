@@ -68,8 +68,10 @@ bool Walk::is_directory(DIR* in, const dirent& entry) const {
 Result<std::vector<std::string>> Walk::read(const std::string& directory) {
   std::vector<std::string> names;
   posix::File file;
+  // Without the '/' at the end, which would follow a link.
+  const auto path = root_ + "/" + posix::parent(directory);
   const int flags = O_RDONLY | O_DIRECTORY | (directory.empty() ? 0 : O_NOFOLLOW);
-  const int error = posix::open(root_ + "/" + directory, flags, file);
+  const int error = posix::open(path, flags, file);
   // Gone since, or a file or a link by that name: no object is below it.
   if (error == ENOENT) return names;
   if ((error == ENOTDIR || error == ELOOP) && !directory.empty()) return names;

@@ -20,26 +20,30 @@ Result<T> run(base::Env& env, base::Task<Result<T>> task) {
   return base::run_sync(env, std::move(task));
 }
 
-// Completions answered by the test: each request takes the next scripted answer of its kind, or asks
-// the memory store behind it.
+// Completions answered by the test: each request takes the next scripted answer of its kind, or
+// asks the memory store behind it.
 class Scripted : public Provider {
  public:
   Capabilities capabilities() const override { return behind->capabilities(); }
   void get(GetRequest request, Completion<base::Bytes> done) override {
-    answer(gets, [&] { behind->get(request, done); }, done);
+    answer(
+        gets, [&] { behind->get(request, done); }, done);
   }
   void put(PutRequest request, Completion<void> done) override {
-    answer(puts, [&] { behind->put(request, done); }, done);
+    answer(
+        puts, [&] { behind->put(request, done); }, done);
   }
   void list(ListRequest request, Completion<ListPage> done) override {
-    answer(lists, [&] { behind->list(request, done); }, done);
+    answer(
+        lists, [&] { behind->list(request, done); }, done);
   }
   void remove(RemoveRequest request, Completion<void> done) override {
     removed.push_back(request.keys.size());
     behind->remove(std::move(request), std::move(done));
   }
   void stat(StatRequest request, Completion<ObjectInfo> done) override {
-    answer(stats, [&] { behind->stat(request, done); }, done);
+    answer(
+        stats, [&] { behind->stat(request, done); }, done);
   }
   void sync(RequestLimits limits, Completion<void> done) override {
     ++syncs;
