@@ -62,7 +62,7 @@ class Queue : public Executor {
 class Pool final : public Queue {
  public:
   Pool(const Env& env, unsigned bound) : env_(env), bound_(bound) { threads_.reserve(bound); }
-  ~Pool() override {
+  void finish() {
     stop();
     for (auto& thread : threads_) thread.join();
   }
@@ -117,7 +117,7 @@ class Pool final : public Queue {
 class Loop final : public Queue {
  public:
   explicit Loop(const Env& env) noexcept : env_(env) {}
-  ~Loop() override {
+  void finish() {
     stop();
     if (thread_.joinable()) thread_.join();
   }
@@ -185,6 +185,13 @@ class ThreadEnv final : public Env {
         cpu_(*this, cpu_threads_),
         io_(*this, io_threads_),
         loop_(*this) {}
+  // A thread may still be waking the queue that it posted its last work to, so all threads end
+  // before any queue does.
+  ~ThreadEnv() override {
+    loop_.finish();
+    cpu_.finish();
+    io_.finish();
+  }
 
   Executor& loop() noexcept override { return loop_; }
   Executor& cpu() noexcept override { return cpu_; }
@@ -236,7 +243,6 @@ class ThreadEnv final : public Env {
   const unsigned io_threads_;
   std::mutex done_mutex_;
   std::condition_variable done_changed_;
-  // Destroyed in reverse: the loop stops first, then the pools that would post to it are idle.
   Pool cpu_;
   Pool io_;
   Loop loop_;
