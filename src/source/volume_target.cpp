@@ -170,6 +170,11 @@ Result<void> VolumeTarget::State::open_device() {
                  "the target is in use" + (user.empty() ? user : ": " + user))
         .with_subject(path);
   }
+  // To open a read-only device for writing succeeds; only the writes would fail.
+  int read_only = 0;
+  if (::ioctl(direct.get(), BLKROGET, &read_only) == 0 && read_only != 0) {
+    return failed(EROFS, "opening the target");
+  }
   SV_TRY(device_size, source::device_size(direct, path));
   size = device_size;
   int logical = 0;
@@ -227,8 +232,7 @@ VolumeTarget::~VolumeTarget() {
   if (!state_->finished) base::permit_unchecked(finish(false), "the caller gave up");
 }
 
-Result<std::unique_ptr<VolumeTarget>> VolumeTarget::open(const std::string& path,
-                                                         TargetMode mode) {
+Result<std::unique_ptr<VolumeTarget>> VolumeTarget::open(const std::string& path, TargetMode mode) {
   SV_CHECK(check_path(path));
   // Made before anything on the disk is, so that it can undo that.
   std::unique_ptr<VolumeTarget> target(new VolumeTarget(std::make_unique<State>()));
@@ -252,8 +256,8 @@ Result<void> VolumeTarget::resize(std::uint64_t bytes) {
       return {};
     }
     return Error(Errc::precondition_failed, reason::target_too_small,
-                 "the device has " + std::to_string(state.device_size) +
-                     " bytes, and the volume " + std::to_string(bytes))
+                 "the device has " + std::to_string(state.device_size) + " bytes, and the volume " +
+                     std::to_string(bytes))
         .with_subject(state.path);
   }
   if (bytes == state.size) return {};
