@@ -9,6 +9,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <type_traits>
 #include <vector>
 
 namespace snapvault::base {
@@ -30,6 +31,7 @@ void store(std::byte* to, T value) noexcept {
   std::memcpy(to, &value, sizeof value);
 }
 template <class T>
+  requires std::is_integral_v<T>
 void append(Bytes& to, T value) {
   const auto at = to.size();
   to.resize(at + sizeof value);
