@@ -212,7 +212,11 @@ class SNAPVAULT_EXPORT Repository {
   Repository& operator=(Repository&&) noexcept;
   ~Repository();
 
+  // Reads every snapshot's record and lists every object.
   Result<RepositoryInfo> info() const;
+
+  // Why the store cannot settle racing writers, so that only one may write at a time; or empty.
+  std::string weak_because() const;
 
   // When this returns a report the snapshot is durable and listed; else there is none. Blocks.
   // Errors: precondition_failed (source_busy, no_parent), invalid_argument (bad_name,

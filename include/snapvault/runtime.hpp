@@ -4,7 +4,8 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
-#include <string_view>
+#include <string>
+#include <utility>
 
 #include <snapvault/config.hpp>
 #include <snapvault/result.hpp>
@@ -50,5 +51,8 @@ class SNAPVAULT_EXPORT Runtime {
  private:
   std::shared_ptr<State> state_;
 };
+
+// The libraries in use and their versions, such as "OpenSSL 3.0.15, zstd 1.5.4, xxHash 0.8.1".
+SNAPVAULT_EXPORT std::string linked_libraries();
 
 }  // namespace snapvault

@@ -210,6 +210,13 @@ Result<std::vector<SnapshotInfo>> Repository::snapshots(const SnapshotFilter& fi
   return base::run_sync(state_->env(), api::list(*state_, filter));
 }
 
+std::string Repository::weak_because() const {
+  const auto capabilities = state_->provider->capabilities();
+  if (capabilities.exclusive_create) return {};
+  return capabilities.weak_because.empty() ? "it has no exclusive create"
+                                           : capabilities.weak_because;
+}
+
 Result<RepositoryInfo> Repository::info() const {
   SV_CHECK(state_->check(Access::read));
   return base::run_sync(state_->env(), api::describe(*state_));

@@ -3,6 +3,7 @@
 #include <mutex>
 
 #include "api/state.hpp"
+#include "codec/versions.hpp"
 
 namespace snapvault {
 namespace {
@@ -54,5 +55,7 @@ Rates Runtime::rates() const noexcept {
 }
 
 std::uint64_t Runtime::memory_max() const noexcept { return state_->memory_max; }
+
+std::string linked_libraries() { return codec::versions(); }
 
 }  // namespace snapvault

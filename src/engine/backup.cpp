@@ -126,8 +126,9 @@ Task<Result<BackupReport>> Backup::run() {
   SV_CO_CHECK(begin());
   auto walking = walk();
   auto walked = co_await std::move(walking);
-  const bool map_damaged = !walked && walked.error().code() == Errc::data_loss && plan_.parent &&
-                           !job_.stopped();
+  const bool map_damaged = !walked && plan_.parent && !job_.stopped() &&
+                           walked.error().code() == Errc::data_loss &&
+                           walked.error().reason() != reason::source_failed;
   if (map_damaged) {
     // The parent's map cannot be read: what it shares is lost to this backup, not the backup.
     drop_parent("parent_damaged");
