@@ -23,18 +23,6 @@ codec::Key draw_key(base::Env& env) {
   return key;
 }
 
-// The number of lanes that comes nearest the goal, given what one lane takes.
-std::uint32_t lanes_for(base::Nanoseconds one_lane) noexcept {
-  std::uint32_t best = 1;
-  base::Nanoseconds least = ~base::Nanoseconds{0};
-  for (std::uint32_t p = 1; p <= kLanesMax; ++p) {
-    const auto took = p * one_lane;
-    const auto off = took > kStretchGoal ? took - kStretchGoal : kStretchGoal - took;
-    if (off <= least) best = p, least = off;
-  }
-  return best;
-}
-
 // Stretches a new passphrase and settles the cost: one timing with one lane.
 base::Task<Result<codec::Key>> stretch_new(base::Env& env, const std::string& passphrase,
                                            base::ByteView salt, codec::ScryptCost& cost) {
@@ -66,6 +54,17 @@ base::Task<Result<base::Bytes>> call_wrap(base::Env& env, const Lock& lock, cons
 }
 
 }  // namespace
+
+std::uint32_t lanes_for(base::Nanoseconds one_lane) noexcept {
+  std::uint32_t best = 1;
+  base::Nanoseconds least = ~base::Nanoseconds{0};
+  for (std::uint32_t p = 1; p <= kLanesMax; ++p) {
+    const auto took = p * one_lane;
+    const auto off = took > kStretchGoal ? took - kStretchGoal : kStretchGoal - took;
+    if (off < least) best = p, least = off;
+  }
+  return best;
+}
 
 void wipe_text(std::string& text) noexcept {
   codec::wipe({reinterpret_cast<std::byte*>(text.data()), text.size()});

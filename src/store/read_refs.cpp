@@ -84,10 +84,9 @@ base::Task<Result<format::Refs>> full_refs(provider::Client& client, const Repos
   const auto where = *refs.base;
   auto reading = read_base(client, repository, tag, where);
   SV_CO_TRY(const auto base, std::move(reading));
-  if (base.base || base.entries.size() != where.entries) {
-    co_return bad_refs(where.session.hex(), "refs do not fit what they build on");
-  }
-  co_return format::apply_refs(base, refs);
+  auto table = format::apply_refs(base, refs);
+  if (!table) co_return std::move(table).error().with_subject(where.session.hex());
+  co_return table;
 }
 
 base::Task<Result<format::Refs>> read_refs(provider::Client& client, const Repository& repository,

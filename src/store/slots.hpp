@@ -16,6 +16,9 @@ inline constexpr std::size_t kSlotsMax = 64;
 Error callback_threw();
 void wipe_text(std::string& text) noexcept;
 
+// How many lanes of scrypt come nearest half a second, given what one takes: 1 to 4.
+std::uint32_t lanes_for(base::Nanoseconds one_lane) noexcept;
+
 // Errors: invalid_argument (bad_argument).
 Result<void> check_lock(const Lock& lock);
 
