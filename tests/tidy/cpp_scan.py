@@ -86,7 +86,7 @@ def awaits_with_braces(code):
         if word == "\n":
             line += 1
             continue
-        top = stack[-1]
+        top, before = stack[-1], statement
         if word in ("co_await", "SV_CO_TRY", "SV_CO_CHECK"):
             statement.await_line = statement.await_line or line
         elif word == "[" and is_lambda(code, match.start(), previous):
@@ -108,7 +108,7 @@ def awaits_with_braces(code):
             stack.pop()
             if top.condition and stack[-1].kind == "block":
                 statement.report(found)
-                statement = Statement(condition_done=True)
+                statement = Statement()
         elif word == "}":
             stack = stack if len(stack) > 1 else stack + [Frame("braces")]
             frame = stack.pop()
@@ -123,7 +123,9 @@ def awaits_with_braces(code):
         elif word == ";" and top.kind == "block":
             statement.report(found)
             statement = Statement()
-        if word != ";":
+        if statement is not before:
+            statement.text = []
+        else:
             statement.text.append(word)
         previous = word
     statement.report(found)
@@ -136,9 +138,9 @@ class Frame:
 
 
 class Statement:
-    def __init__(self, condition_done=False):
+    def __init__(self):
         self.await_line, self.braces, self.lambda_open = 0, False, False
-        self.text, self.condition_done = [], condition_done
+        self.text = []
 
     def report(self, found):
         if self.await_line and self.braces:

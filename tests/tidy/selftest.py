@@ -71,6 +71,8 @@ GOOD = [
     (tidy.check_awaits, "src/a/a.cpp",
      "Task<Result<void>> f(A a) { Request r{a}; auto t = g(std::move(r)); co_await move(t); }"),
     (tidy.check_awaits, "src/a/a.cpp", "SV_CO_TRY_NOW(auto a, f({}));\n"),
+    (tidy.check_awaits, "src/a/a.cpp",
+     "if (x) { y(); }\n{\n  Ticket t;\n  if (z) t = co_await f();\n  auto w = [&] { g(); };\n}\n"),
     (tidy.check_names, "src/a/a.cpp", "#include <utility>\nint utilization; // helper\n"),
     (tidy.check_places, "tests/a.py", "of/" + HOME[1:] + "b\n"),
     (tidy.check_function_length, "src/a/a.cpp", "int f() {\n" + "  a();\n" * 68 + "}\n"),

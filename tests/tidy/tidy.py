@@ -29,7 +29,7 @@ THIRD_PARTIES = {
     r"openssl/": r"src/codec/",
     r"zstd\w*\.h|zdict\.h": r"src/codec/",
     r"xxh\w*\.h": r"src/codec/",
-    r"boost/": r"src/format/\w+\.cpp$",
+    r"boost/": r"src/format/\w+\.cpp$|examples/cli/\w+\.cpp$",
     r"(CLI|fmt)/": r"examples/",
     r"doctest/": r"tests/",
 }
