@@ -12,7 +12,8 @@ namespace snapvault::store {
 namespace {
 
 Error repository_exists() {
-  return Error(Errc::already_exists, reason::repository_exists, "there is a repository here already")
+  return Error(Errc::already_exists, reason::repository_exists,
+               "there is a repository here already")
       .with_hint("choose another place, or use the one that is there");
 }
 
@@ -25,8 +26,8 @@ base::Task<Result<void>> expect_none(provider::Client& client) {
 }
 
 // Puts an object that only we know the name of, and notes the name.
-base::Task<Result<void>> put_control(provider::Client& client, std::string name,
-                                     base::Bytes object, std::vector<std::string>& written) {
+base::Task<Result<void>> put_control(provider::Client& client, std::string name, base::Bytes object,
+                                     std::vector<std::string>& written) {
   written.push_back(name);
   PutBody body(std::move(object));
   auto create = client.create(std::move(name), std::move(body));

@@ -26,7 +26,8 @@ Result<std::vector<std::uint32_t>> new_records(const format::RepositoryId& id, s
 Result<void> fold_records(Repository& repository, std::span<const std::uint32_t> numbers,
                           std::span<const std::optional<base::Bytes>> objects);
 
-// Takes features that are required. Errors: unsupported (newer_format): reading needs an unknown one.
+// Takes features that are required. Errors: unsupported (newer_format): reading needs an unknown
+// one.
 Result<void> require_features(Log& log, std::vector<std::string> read_required,
                               std::vector<std::string> write_required,
                               std::vector<std::string> optional);

@@ -94,8 +94,8 @@ Result<Repository> assemble(base::ByteView object, const format::RepoObject& rep
                             const Control& control, codec::Key master) {
   Repository repository{.id = repo.id, .keys = format::KeyRing(repo.id, std::move(master))};
   SV_CHECK(format::check_repo(object, repository.keys));
-  SV_CHECK(require_features(repository.log, repo.read_required, repo.write_required,
-                            repo.optional));
+  SV_CHECK(
+      require_features(repository.log, repo.read_required, repo.write_required, repo.optional));
   SV_CHECK(add_epochs(repository, control));
   const auto before = control.slots.size() + control.epochs.size();
   SV_CHECK(fold_records(repository, control.records, std::span(control.objects).subspan(before)));
@@ -115,9 +115,7 @@ bool Excluded::contains(const format::PackId& pack, std::uint32_t start16) const
   return contains(pack) || frames_.contains({pack, start16});
 }
 
-bool Excluded::contains(const format::PackId& pack) const noexcept {
-  return packs_.contains(pack);
-}
+bool Excluded::contains(const format::PackId& pack) const noexcept { return packs_.contains(pack); }
 
 std::array<std::byte, 24> fresh_salt(base::Env& env) {
   codec::Key random;

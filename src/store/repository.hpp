@@ -19,10 +19,11 @@
 
 namespace snapvault::store {
 
-// How to unlock: each slot is tried with what fits it. The callbacks run on env.io(): they may block.
+// How to unlock: each slot is tried with what fits it. The callbacks run on env.io(): they may
+// block.
 struct Unlock {
-  ~Unlock();  // wipes; copies are wiped too
-  std::function<Result<std::string>()> passphrase;            // asked once, if a slot needs it
+  ~Unlock();                                        // wipes; copies are wiped too
+  std::function<Result<std::string>()> passphrase;  // asked once, if a slot needs it
   std::optional<std::array<std::byte, 32>> raw_key;
   std::function<Result<std::array<std::byte, 32>>(base::ByteView wrapped)> unwrap;  // callback
 };
@@ -63,12 +64,12 @@ class Excluded {
 
 // What the control log says, folded up to `next`.
 struct Log {
-  std::uint32_t next = 0;       // number of the next record: newest + 1
+  std::uint32_t next = 0;  // number of the next record: newest + 1
   Policy policy;
   Excluded damaged, condemned;
   std::uint64_t watermark = 0;  // greatest announced: sessions of a lower order start again
   std::vector<std::string> read_required, write_required, optional_features;
-  bool read_only = false;       // a write-required feature is unknown
+  bool read_only = false;  // a write-required feature is unknown
 };
 
 struct SlotInfo {
@@ -87,11 +88,12 @@ struct Repository {
 };
 
 // Makes a repository at the provider's root; the put of `repo` is the commit. Errors:
-// already_exists (repository_exists): also for the loser of two at once, who cleans up after itself.
+// already_exists (repository_exists): also for the loser of two at once, who cleans up after
+// itself.
 base::Task<Result<Repository>> init(provider::Client& client, Lock lock, Policy policy);
 
-// Errors: not_found (not_a_repository), unauthenticated (wrong_passphrase, wrong_key, key_required),
-// unsupported (newer_format), data_loss.
+// Errors: not_found (not_a_repository), unauthenticated (wrong_passphrase, wrong_key,
+// key_required), unsupported (newer_format), data_loss.
 base::Task<Result<Repository>> open(provider::Client& client, Unlock unlock);
 
 // Lists the log and folds what is new. Errors: data_loss, unsupported (newer_format).

@@ -16,9 +16,9 @@ namespace snapvault::store {
 // Loop only, but for salt(), which the loop calls too. Single use.
 class Session {
  public:
-  // Puts `.begin`, which pins the parent, then reads the log. A parent that is condemned is dropped:
-  // parent() is then empty. Draws the session id and its random. Errors: permission_denied (access:
-  // the repository is read-only), those of the provider.
+  // Puts `.begin`, which pins the parent, then reads the log. A parent that is condemned is
+  // dropped: parent() is then empty. Draws the session id and its random. Errors: permission_denied
+  // (access: the repository is read-only), those of the provider.
   static base::Task<Result<std::unique_ptr<Session>>> begin(provider::Client& client,
                                                             Repository& repository,
                                                             std::string source,
@@ -39,8 +39,8 @@ class Session {
   void reuses(const format::PackId& pack) { (void)pack, foreign_ = true; }
 
   // Writes refs (inline only if small and nothing foreign), reads the log once more, and puts the
-  // commit register. Packs of `refs` that the log condemns meanwhile: aborted (session_aborted), the
-  // caller starts over. A lost answer is settled by reading. When this succeeds the snapshot is
+  // commit register. Packs of `refs` that the log condemns meanwhile: aborted (session_aborted),
+  // the caller starts over. A lost answer is settled by reading. When this succeeds the snapshot is
   // durable and listed. Errors: aborted (session_aborted: ABORT won the register).
   base::Task<Result<void>> commit(provider::Client& client, Repository& repository,
                                   format::Manifest manifest, format::InlineNodes nodes,

@@ -26,11 +26,11 @@ struct SnapshotName {
 
 // What one LIST of src/<tag>/ shows.
 struct SourceListing {
-  std::uint64_t greatest_order = 0;       // of all names; 0 if there are none
-  // Sessions with a `.commit` and no `.tomb`, newest first: greatest (order, session) first. One may
-  // hold ABORT: read_snapshot tells.
+  std::uint64_t greatest_order = 0;  // of all names; 0 if there are none
+  // Sessions with a `.commit` and no `.tomb`, newest first: greatest (order, session) first. One
+  // may hold ABORT: read_snapshot tells.
   std::vector<SnapshotName> committed;
-  std::vector<SnapshotName> unfinished;   // a begin without commit or tomb, newest first
+  std::vector<SnapshotName> unfinished;  // a begin without commit or tomb, newest first
 };
 base::Task<Result<SourceListing>> list_source(provider::Client& client, format::SourceTag tag);
 // The same for all sources that ever had a session.

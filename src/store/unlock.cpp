@@ -133,9 +133,9 @@ Error no_key(Attempt& attempt, std::size_t slots) {
     return Error(Errc::data_loss, reason::object_missing, "the repository has no key slot");
   }
   if (attempt.damaged == slots) return *std::move(attempt.damage);
-  const auto damaged = attempt.damaged == 0 ? std::string()
-                                            : "; " + std::to_string(attempt.damaged) +
-                                                  " more cannot be read";
+  const auto damaged = attempt.damaged == 0
+                           ? std::string()
+                           : "; " + std::to_string(attempt.damaged) + " more cannot be read";
   if (attempt.tried_passphrase) {
     return Error(Errc::unauthenticated, reason::wrong_passphrase,
                  "the passphrase opens no key slot of this repository" + damaged);

@@ -217,15 +217,16 @@ TEST_CASE("the policy given at the start is kept, and the default needs no recor
   CHECK(world.keys(control(plain) + "log-").empty());
 
   World other;
-  const Policy policy{.full_every = 0, .protect_parents = true, .compression = "none",
-                      .pack_size = 1u << 20};
+  const Policy policy{
+      .full_every = 0, .protect_parents = true, .compression = "none", .pack_size = 1u << 20};
   const auto made = other.made(raw_lock(), policy);
   CHECK(made.log.next == 1);
   CHECK(made.log.policy == policy);
   CHECK(other.opened().log.policy == policy);
 }
 
-TEST_CASE("init that fails at any call leaves a place where init works, or a repository that opens") {
+TEST_CASE(
+    "init that fails at any call leaves a place where init works, or a repository that opens") {
   const Policy policy{.full_every = 3};
   for (const auto fault : provider::kFaults) {
     for (const bool for_ever : {false, true}) {

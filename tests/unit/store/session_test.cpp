@@ -145,7 +145,8 @@ TEST_CASE("refs stand inline if they are small and name nothing foreign") {
 
   const auto session = world.begun("a");
   format::Refs large;
-  for (std::uint32_t n = 0; n < 30'000; ++n) large.entries.push_back({pack_of(session->id(), n), 1});
+  for (std::uint32_t n = 0; n < 30'000; ++n)
+    large.entries.push_back({pack_of(session->id(), n), 1});
   REQUIRE(world.try_commit(*session, large));
   const auto snapshot = world.read(session->name());
   CHECK(!snapshot.commit.refs);
@@ -217,8 +218,8 @@ TEST_CASE("two sessions of one source at once both commit, as siblings") {
       SV_CO_TRY(const auto listing, std::move(list));
       auto begin = Session::begin(world.client, world.repository, "a", listing, std::nullopt);
       SV_CO_TRY(const auto session, std::move(begin));
-      auto commit = session->commit(world.client, world.repository, empty_manifest(),
-                                    empty_nodes(), format::Refs());
+      auto commit = session->commit(world.client, world.repository, empty_manifest(), empty_nodes(),
+                                    format::Refs());
       auto committed = co_await std::move(commit);
       co_return committed;
     };

@@ -41,8 +41,8 @@ class SnapshotWorld : public World {
     return *std::move(session);
   }
   Result<void> try_commit(Session& session, format::Refs refs = {}) {
-    auto task = session.commit(client, repository, empty_manifest(), empty_nodes(),
-                               std::move(refs));
+    auto task =
+        session.commit(client, repository, empty_manifest(), empty_nodes(), std::move(refs));
     return attempt(std::move(task));
   }
   SnapshotName snapshot(const std::string& source, format::Refs refs = {}) {

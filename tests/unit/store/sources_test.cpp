@@ -157,7 +157,8 @@ TEST_CASE("foreign and hostile names in a listing are not there") {
 
 TEST_CASE("an order at the very end is refused instead of wrapping around") {
   SnapshotWorld world;
-  SnapshotName last{.tag = world.repository.keys.source_tag("a"), .order = kOrderEnd - 1, .session = {}};
+  SnapshotName last{
+      .tag = world.repository.keys.source_tag("a"), .order = kOrderEnd - 1, .session = {}};
   world.overwrite(last.begin(), base::Bytes(3));
   const auto session = world.try_begin("a");
   REQUIRE(!session);
@@ -220,8 +221,8 @@ TEST_CASE("a prefix that fits two snapshots is ambiguous, unless one is none") {
     commit.manifest.source = "a";
     commit.nodes = empty_nodes();
     commit.refs.emplace();
-    world.overwrite(name.commit(), format::build_commit(world.repository.keys, name.commit(), salt,
-                                                        commit));
+    world.overwrite(name.commit(),
+                    format::build_commit(world.repository.keys, name.commit(), salt, commit));
     return name;
   };
   const auto one = make("abcdef00000000000000000000000001", false);
