@@ -126,7 +126,7 @@ base::Task<Result<void>> read_log(provider::Client& client, Repository& reposito
 }
 
 base::Task<Result<void>> append_log(provider::Client& client, Repository& repository,
-                                    const format::LogRecord& record) {
+                                    format::LogRecord record) {
   for (int attempt = 0; attempt < kAppendAttempts; ++attempt) {
     SV_CO_CHECK_NOW(check_writable(repository));
     const auto n = repository.log.next;

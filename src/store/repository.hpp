@@ -102,7 +102,7 @@ base::Task<Result<void>> read_log(provider::Client& client, Repository& reposito
 // Appends a record at the next free number and folds it. Errors: permission_denied (access),
 // resource_exhausted (log_full).
 base::Task<Result<void>> append_log(provider::Client& client, Repository& repository,
-                                    const format::LogRecord& record);
+                                    format::LogRecord record);
 
 // Key slots. A new one is read back and unwrapped before success. The last one that can be read
 // cannot be removed (precondition_failed, last_key). Errors: not_found (no_object): no such slot.

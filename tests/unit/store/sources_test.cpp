@@ -128,14 +128,14 @@ TEST_CASE("foreign and hostile names in a listing are not there") {
   const auto good = world.snapshot("a");
   const auto prefix = format::source_prefix(good.tag);
   const auto session = good.session.hex();
-  auto upper = session;
-  upper[0] = 'A';
+  auto no_hex = session;
+  no_hex[0] = 'g';
   const std::vector<std::string> hostile{
       prefix + "0000000000000000-" + session + ".commit",  // order 2^64 - 1
       prefix + "0000000000000001-" + session + ".begin",
       prefix + base::hex16(~kOrderEnd) + "-" + session + ".commit",
       prefix + "x",
-      prefix + "fffffffffffffffe-" + upper + ".commit",
+      prefix + "fffffffffffffffe-" + no_hex + ".commit",
       prefix + "ffffffffffffffff-" + session,
       prefix + "ffffffffffffffff-" + session + ".other",
       prefix + "ffffffffffffffff-" + session.substr(1) + ".commit",
