@@ -167,7 +167,10 @@ base::Task<Result<base::Bytes>> Client::get(std::string key, std::uint64_t offse
   auto result = co_await std::move(task);
   if (!result) co_return result;
   traffic_.bytes_down += result->size();
-  if (download_) co_await download_->take(*env_, result->size(), Stopped{stop_});
+  if (download_) {
+    const Stopped stopped{stop_};
+    co_await download_->take(*env_, result->size(), stopped);
+  }
   if (length != 0 && result->size() != length) {
     co_return Error(Errc::data_loss, reason::store_failed,
                     "the store answered another number of bytes than asked for")
@@ -185,7 +188,10 @@ base::Task<Result<void>> Client::create(std::string key, PutBody body, bool dura
   SV_CO_CHECK_NOW(check(request));
   ++traffic_.puts;
   traffic_.bytes_up += request.body.size();
-  if (upload_) co_await upload_->take(*env_, request.body.size(), Stopped{stop_});
+  if (upload_) {
+    const Stopped stopped{stop_};
+    co_await upload_->take(*env_, request.body.size(), stopped);
+  }
   auto task = ask<void>(*this, request);
   auto result = co_await std::move(task);
   if (result) co_return result;

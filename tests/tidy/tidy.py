@@ -88,10 +88,19 @@ def search(pattern, text, message):
             for match in pattern.finditer(text)]
 
 
+# A request's deadline is a steady_clock time by the public interface, and a temporary file's name is
+# no decision: a provider is opened without an Env.
+ENVIRONMENT_ELSEWHERE = {
+    "src/provider/request.cpp": "steady_clock::now",
+    "src/provider/temporary.cpp": "getrandom(",
+}
+
+
 def check_environment(path, text):
     if path == "src/base/thread_env.cpp":
         return []
-    return search(ENVIRONMENT, cpp_scan.strip(text), "{} only through base/env.hpp")
+    code = cpp_scan.strip(text).replace(ENVIRONMENT_ELSEWHERE.get(path, "\0"), "")
+    return search(ENVIRONMENT, code, "{} only through base/env.hpp")
 
 
 def check_process(path, text):
