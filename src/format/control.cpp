@@ -7,7 +7,7 @@
 namespace snapvault::format {
 namespace {
 
-constexpr std::size_t kSmallMax = 64u << 10;    // of JSON: begin, tomb, abort
+constexpr std::size_t kSmallMax = 64u << 10;  // of JSON: begin, tomb, abort
 constexpr std::size_t kFramesDamagedMax = 100'000;
 constexpr std::size_t kPacksListedMax = 200'000;
 
@@ -76,8 +76,8 @@ struct LogWriter {
     json.text("kind", "damage");
     Json::Array frames;
     for (const auto& frame : damage.frames) {
-      frames.push_back(Json{Json::Array{Json{text_of(frame.pack)},
-                                        Json{std::uint64_t{frame.start16}}}});
+      frames.push_back(
+          Json{Json::Array{Json{text_of(frame.pack)}, Json{std::uint64_t{frame.start16}}}});
     }
     write_json(json.key("frames").raw(), Json{std::move(frames)});
     write_packs(json, damage.packs);
@@ -148,8 +148,7 @@ LogRecord read_kind(JsonReader& reader, std::string kind) {
 
 }  // namespace
 
-base::Bytes build_begin(const KeyRing& keys, std::string_view name, Salt salt,
-                        const Begin& begin) {
+base::Bytes build_begin(const KeyRing& keys, std::string_view name, Salt salt, const Begin& begin) {
   JsonWriter json;
   json.text("source", begin.source).signed_number("time", begin.time);
   if (begin.parent) {
@@ -166,8 +165,7 @@ base::Bytes build_tomb(const KeyRing& keys, std::string_view name, Salt salt, co
   return build(keys, ObjectType::tomb, name, salt, std::move(json));
 }
 
-base::Bytes build_abort(const KeyRing& keys, std::string_view name, Salt salt,
-                        const Abort& abort) {
+base::Bytes build_abort(const KeyRing& keys, std::string_view name, Salt salt, const Abort& abort) {
   JsonWriter json;
   json.signed_number("time", abort.time).text("why", abort.why);
   return build(keys, ObjectType::abort, name, salt, std::move(json));
@@ -222,7 +220,8 @@ Result<LogRecord> read_log(const KeyRing& keys, std::string_view name, base::Byt
   SV_TRY(const auto json, read(keys, ObjectType::log, name, object, kPlainMax));
   JsonReader reader(json);
   auto kind = reader.text("kind");
-  if (kind.starts_with('!')) return newer_format("the log has a critical record of a newer version");
+  if (kind.starts_with('!'))
+    return newer_format("the log has a critical record of a newer version");
   auto record = read_kind(reader, std::move(kind));
   SV_CHECK(reader.finish());
   return record;

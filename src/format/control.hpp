@@ -13,8 +13,8 @@ namespace snapvault::format {
 
 struct Begin {
   std::string source;
-  std::int64_t time = 0;                   // writer's clock, data only
-  std::optional<SessionId> parent;         // pinned
+  std::int64_t time = 0;            // writer's clock, data only
+  std::optional<SessionId> parent;  // pinned
   std::uint64_t parent_order = 0;
 };
 struct Tomb {
@@ -29,16 +29,16 @@ struct Abort {
 struct PolicyRecord {                       // the newest value of each wins
   std::optional<std::uint32_t> full_every;  // 0: never
   std::optional<bool> protect_parents;
-  std::optional<std::string> compression;   // "zstd:N" or "none"
+  std::optional<std::string> compression;  // "zstd:N" or "none"
   std::optional<std::uint64_t> pack_size;
 };
-struct DamageRecord {                       // frames that verify found bad
+struct DamageRecord {  // frames that verify found bad
   struct Frame {
     PackId pack;
     std::uint32_t start16 = 0;
   };
-  std::vector<Frame> frames;                // at most 100,000
-  std::vector<PackId> packs;                // missing or unreadable as a whole
+  std::vector<Frame> frames;  // at most 100,000
+  std::vector<PackId> packs;  // missing or unreadable as a whole
 };
 struct FeaturesRecord {
   std::vector<std::string> read_required, write_required, optional;

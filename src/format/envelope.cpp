@@ -52,12 +52,15 @@ void encode_record_header(const RecordHeader& record, std::byte* out) noexcept {
 
 KeyClass first_class(ObjectType type) noexcept {
   switch (type) {
-    case ObjectType::data_pack: return KeyClass::data;
+    case ObjectType::data_pack:
+      return KeyClass::data;
     case ObjectType::map_pack:
     case ObjectType::manifest:
-    case ObjectType::catalog: return KeyClass::meta;
+    case ObjectType::catalog:
+      return KeyClass::meta;
     case ObjectType::segment:
-    case ObjectType::merged_segment: return KeyClass::index;
+    case ObjectType::merged_segment:
+      return KeyClass::index;
     case ObjectType::abort:
     case ObjectType::begin:
     case ObjectType::heartbeat:
@@ -65,21 +68,27 @@ KeyClass first_class(ObjectType type) noexcept {
     case ObjectType::refs:
     case ObjectType::log:
     case ObjectType::sweep:
-    case ObjectType::done: break;
+    case ObjectType::done:
+      break;
   }
   return KeyClass::ctl;
 }
 
 KeyClass class_of(ObjectType type, RecordKind kind) noexcept {
   switch (kind) {
-    case RecordKind::frame: return KeyClass::data;
+    case RecordKind::frame:
+      return KeyClass::data;
     case RecordKind::node_frame:
-    case RecordKind::nodes: return KeyClass::meta;
+    case RecordKind::nodes:
+      return KeyClass::meta;
     case RecordKind::directory:
     case RecordKind::packs:
-    case RecordKind::entries: return KeyClass::index;
-    case RecordKind::refs: return KeyClass::ctl;
-    case RecordKind::json: break;
+    case RecordKind::entries:
+      return KeyClass::index;
+    case RecordKind::refs:
+      return KeyClass::ctl;
+    case RecordKind::json:
+      break;
   }
   return first_class(type);
 }
@@ -129,8 +138,7 @@ ObjectKeys ObjectKeys::create(const KeyRing& keys, ObjectType type, std::string_
 
 Result<ObjectKeys> ObjectKeys::open(const KeyRing& keys, ObjectType type, std::string_view name,
                                     base::ByteView header72) {
-  if (header72.size() != kHeaderSize ||
-      base::as_text(header72.first(kMagic.size())) != kMagic) {
+  if (header72.size() != kHeaderSize || base::as_text(header72.first(kMagic.size())) != kMagic) {
     return bad_format("the object does not begin as one of this format");
   }
   const auto flags = base::load<std::uint16_t>(header72.data() + kFlagsAt);
@@ -145,8 +153,7 @@ Result<ObjectKeys> ObjectKeys::open(const KeyRing& keys, ObjectType type, std::s
   ObjectKeys out;
   std::copy(header72.begin(), header72.end(), out.header_.begin());
   out.derive(keys, name);
-  if (!codec::equal_in_constant_time(out.commitment(first_class(type)),
-                                     header72.subspan(kFixed))) {
+  if (!codec::equal_in_constant_time(out.commitment(first_class(type)), header72.subspan(kFixed))) {
     return not_authentic("the object's header is damaged, or the object was moved here");
   }
   return out;
@@ -209,8 +216,8 @@ codec::Aead& RecordReader::context(std::span<const std::byte, 32> key) {
 
 Result<RecordHeader> RecordReader::open(const ObjectKeys& keys, RecordKind expected,
                                         base::ByteView record, base::Bytes& plain) {
-  SV_TRY(const auto header, decode_record_header(record.first(std::min(record.size(),
-                                                                       kRecordHeader))));
+  SV_TRY(const auto header,
+         decode_record_header(record.first(std::min(record.size(), kRecordHeader))));
   if (header.kind != expected || header.key_class != class_of(keys.type(), header.kind) ||
       record.size() != header.stored_size + kRecordOverhead) {
     return bad_format("a record is of another kind or size than expected");
@@ -329,13 +336,13 @@ class RecordWalk {
 
   Result<Record> next() {
     const auto announced = skip_commitment();
-    SV_TRY(const auto header, decode_record_header(area_.subspan(
-                                  at_, std::min<std::uint64_t>(kRecordHeader, area_.size() - at_))));
+    SV_TRY(const auto header,
+           decode_record_header(
+               area_.subspan(at_, std::min<std::uint64_t>(kRecordHeader, area_.size() - at_))));
     const auto size = header.stored_size + kRecordOverhead;
     const auto space = record_space(header.stored_size);
     if (space > area_.size() - at_) return bad_format("a record runs past the end of its object");
-    if (header.counter != records_ ||
-        !committed_[static_cast<std::size_t>(header.key_class)] ||
+    if (header.counter != records_ || !committed_[static_cast<std::size_t>(header.key_class)] ||
         (announced && *announced != header.key_class)) {
       return bad_format("a record is out of order or lacks its commitment");
     }
@@ -381,8 +388,8 @@ class RecordWalk {
 
 }  // namespace
 
-Result<std::vector<Record>> read_object(const KeyRing& keys, ObjectType type,
-                                        std::string_view name, base::ByteView object) {
+Result<std::vector<Record>> read_object(const KeyRing& keys, ObjectType type, std::string_view name,
+                                        base::ByteView object) {
   SV_TRY(const auto object_keys,
          ObjectKeys::open(keys, type, name, object.first(std::min(object.size(), kHeaderSize))));
   SV_TRY(const auto footer,

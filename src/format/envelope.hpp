@@ -16,32 +16,44 @@
 namespace snapvault::format {
 
 enum class ObjectType : std::uint8_t {
-  data_pack = 1, map_pack = 2, manifest = 3, abort = 4, begin = 5, heartbeat = 6, tomb = 7,
-  refs = 8, segment = 9, merged_segment = 10, log = 11, sweep = 12, done = 13, catalog = 14,
+  data_pack = 1,
+  map_pack = 2,
+  manifest = 3,
+  abort = 4,
+  begin = 5,
+  heartbeat = 6,
+  tomb = 7,
+  refs = 8,
+  segment = 9,
+  merged_segment = 10,
+  log = 11,
+  sweep = 12,
+  done = 13,
+  catalog = 14,
 };
 KeyClass first_class(ObjectType type) noexcept;
 
 enum class RecordKind : std::uint32_t {
-  frame = 1,      // blocks
-  node_frame = 2, // map nodes
-  directory = 3,  // of a pack or segment
-  json = 4,       // manifest, begin, tomb, abort, log
-  nodes = 5,      // the inline top of a map
+  frame = 1,       // blocks
+  node_frame = 2,  // map nodes
+  directory = 3,   // of a pack or segment
+  json = 4,        // manifest, begin, tomb, abort, log
+  nodes = 5,       // the inline top of a map
   refs = 6,
-  packs = 7,      // a segment's pack table
-  entries = 8,    // a segment's sorted entries
+  packs = 7,    // a segment's pack table
+  entries = 8,  // a segment's sorted entries
 };
 // The class of key that a record of `kind` is under, in an object of `type`.
 KeyClass class_of(ObjectType type, RecordKind kind) noexcept;
 enum class RecordCodec : std::uint8_t { raw = 0, zstd = 1 };
 
-inline constexpr std::size_t kHeaderSize = 72;    // with commitment
+inline constexpr std::size_t kHeaderSize = 72;  // with commitment
 inline constexpr std::size_t kCommitment = 32;
 inline constexpr std::uint64_t kFirstRecord = 80;  // the header, padded to a multiple of 16
 inline constexpr std::size_t kRecordHeader = 16;
 inline constexpr std::size_t kRecordOverhead = kRecordHeader + codec::Aead::kTag;
 inline constexpr std::size_t kFooterSize = 32;
-inline constexpr std::uint32_t kPlainMax = 16u << 20;   // of one record
+inline constexpr std::uint32_t kPlainMax = 16u << 20;  // of one record
 inline constexpr std::uint64_t kObjectMax = 512u << 20;
 
 using ObjectHeader = std::array<std::byte, kHeaderSize>;
@@ -113,7 +125,7 @@ struct Footer {
   std::uint64_t directory_offset = 0;
   std::uint32_t directory_size = 0;  // header and tag included, padding not
   std::uint32_t records = 0;
-  std::uint64_t crc = 0;             // CRC64-NVME of all bytes before the footer
+  std::uint64_t crc = 0;  // CRC64-NVME of all bytes before the footer
 };
 void encode_footer(const Footer& footer, base::MutableBytes out32);
 // Errors: data_loss (bad_format). `object_size` bounds the offsets.
@@ -155,8 +167,8 @@ struct Record {
 };
 // Reads a whole small object: checks footer, CRC, commitments, every tag and counter. Errors as
 // ObjectKeys::open and RecordReader::open.
-Result<std::vector<Record>> read_object(const KeyRing& keys, ObjectType type,
-                                        std::string_view name, base::ByteView object);
+Result<std::vector<Record>> read_object(const KeyRing& keys, ObjectType type, std::string_view name,
+                                        base::ByteView object);
 // Type byte of an object's header, for registers that may hold one of two types.
 std::optional<ObjectType> object_type(base::ByteView object) noexcept;
 

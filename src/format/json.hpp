@@ -1,4 +1,4 @@
-// Strict JSON: objects without duplicate keys, integers only, at most 16 levels. FORMAT.md section 8.
+// Strict JSON: no duplicate keys, integers only, at most 16 levels. FORMAT.md section 8.1.
 #pragma once
 
 #include <cstdint>

@@ -159,8 +159,8 @@ Result<void> KeyRing::add_epoch(std::uint32_t epoch, base::ByteView object) {
   if (!commits(wrapping, object.subspan(kEpochFixed, kCommitmentSize))) {
     return not_authentic("the epoch key does not belong to this repository or is damaged");
   }
-  const auto secret = open_key(wrapping, object.first(kEpochSize - kSealedKey),
-                               object.last(kSealedKey));
+  const auto secret =
+      open_key(wrapping, object.first(kEpochSize - kSealedKey), object.last(kSealedKey));
   if (!secret) return not_authentic("the epoch key is damaged");
 
   auto info = context_of("class", state_->id);

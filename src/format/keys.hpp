@@ -26,9 +26,9 @@ class KeyRing {
   KeyRing(const RepositoryId& id, codec::Key master);
 
   const RepositoryId& repository() const noexcept;
-  codec::Key master() const;                              // for wrapping into a new slot
-  codec::Digest repo_mac(base::ByteView bytes) const;     // K("repo")
-  SourceTag source_tag(std::string_view source) const;    // K("source")
+  codec::Key master() const;                            // for wrapping into a new slot
+  codec::Digest repo_mac(base::ByteView bytes) const;   // K("repo")
+  SourceTag source_tag(std::string_view source) const;  // K("source")
   codec::FingerprintSecret fingerprint_secret() const noexcept;
   // The key of BlockId's HMAC; make a codec::Hmac of it once a thread.
   base::ByteView id_key(IdType type) const noexcept;
@@ -60,14 +60,15 @@ class IdHasher {
 enum class SlotKind : std::uint8_t { passphrase = 1, raw = 2, callback = 3 };
 struct Slot {
   SlotKind kind = SlotKind::passphrase;
-  codec::ScryptCost cost;       // of a passphrase
-  base::Bytes wrapped_kek;      // of a callback, at most 2,048 bytes
-  std::string label;            // at most 63 bytes of UTF-8
-  base::Bytes sealed;           // salt, commitment and wrapped master key: as stored
+  codec::ScryptCost cost;   // of a passphrase
+  base::Bytes wrapped_kek;  // of a callback, at most 2,048 bytes
+  std::string label;        // at most 63 bytes of UTF-8
+  base::Bytes sealed;       // salt, commitment and wrapped master key: as stored
 };
 // `kek`: scrypt's output, the raw key, or the key the callback unwrapped.
-base::Bytes encode_slot(const RepositoryId& id, const Slot& slot, std::span<const std::byte, 32> salt,
-                        const codec::Key& kek, const codec::Key& master);
+base::Bytes encode_slot(const RepositoryId& id, const Slot& slot,
+                        std::span<const std::byte, 32> salt, const codec::Key& kek,
+                        const codec::Key& master);
 // Errors: data_loss (bad_format), unsupported (newer_format); costs outside
 // 2^14 <= n, 128*n*r <= 1 GiB, p <= 4 are refused as bad_format.
 Result<Slot> decode_slot(base::ByteView object);

@@ -19,15 +19,19 @@ constexpr std::uint32_t kBlockSizeMin = 4096, kBlockSizeMax = 4u << 20;
 using Counts = Manifest::Counts;
 struct CountField {
   std::string_view name;
-  std::uint64_t Counts::* field;
+  std::uint64_t Counts::*field;
 };
-constexpr CountField kCountFields[] = {
-    {"read_bytes", &Counts::read_bytes}, {"changed_bytes", &Counts::changed_bytes},
-    {"new_bytes", &Counts::new_bytes},   {"stored_bytes", &Counts::stored_bytes},
-    {"total", &Counts::total},           {"zero", &Counts::zero},
-    {"hole", &Counts::hole},             {"unchanged", &Counts::unchanged},
-    {"duplicate", &Counts::duplicate},   {"fresh", &Counts::fresh},
-    {"requests", &Counts::requests}};
+constexpr CountField kCountFields[] = {{"read_bytes", &Counts::read_bytes},
+                                       {"changed_bytes", &Counts::changed_bytes},
+                                       {"new_bytes", &Counts::new_bytes},
+                                       {"stored_bytes", &Counts::stored_bytes},
+                                       {"total", &Counts::total},
+                                       {"zero", &Counts::zero},
+                                       {"hole", &Counts::hole},
+                                       {"unchanged", &Counts::unchanged},
+                                       {"duplicate", &Counts::duplicate},
+                                       {"fresh", &Counts::fresh},
+                                       {"requests", &Counts::requests}};
 
 using FingerprintBytes = std::array<std::byte, 16>;
 FingerprintBytes bytes_of(const codec::Fingerprint& fingerprint) noexcept {
@@ -63,8 +67,8 @@ std::string write_bad(const std::vector<BadExtent>& extents) {
 std::string write_samples(const std::vector<AuditSample>& samples) {
   Json::Array list;
   for (const auto& sample : samples) {
-    list.push_back(Json{
-        Json::Array{Json{sample.offset}, Json{base::hex(bytes_of(sample.fingerprint))}}});
+    list.push_back(
+        Json{Json::Array{Json{sample.offset}, Json{base::hex(bytes_of(sample.fingerprint))}}});
   }
   std::string out;
   write_json(out, Json{std::move(list)});
@@ -129,8 +133,8 @@ void read_bad(JsonReader& reader, std::uint64_t size, std::vector<BadExtent>& ou
     const auto* const pair = pair_of(item);
     const auto* const offset = pair ? std::get_if<std::uint64_t>(&(*pair)[0].value) : nullptr;
     const auto* const length = pair ? std::get_if<std::uint64_t>(&(*pair)[1].value) : nullptr;
-    if (offset == nullptr || length == nullptr || *offset < end || *length == 0 ||
-        *offset > size || *length > size - *offset) {
+    if (offset == nullptr || length == nullptr || *offset < end || *length == 0 || *offset > size ||
+        *length > size - *offset) {
       return reader.fail("bad");
     }
     end = *offset + *length;
@@ -148,9 +152,9 @@ void read_samples(JsonReader& reader, std::uint64_t size, std::vector<AuditSampl
         !base::unhex(*digits, bytes)) {
       return reader.fail("samples");
     }
-    out.push_back({*offset,
-                   {base::load<std::uint64_t>(bytes.data()),
-                    base::load<std::uint64_t>(bytes.data() + 8)}});
+    out.push_back(
+        {*offset,
+         {base::load<std::uint64_t>(bytes.data()), base::load<std::uint64_t>(bytes.data() + 8)}});
   }
 }
 
@@ -246,9 +250,8 @@ Result<void> check_top(const InlineNodes& nodes, std::uint32_t height) {
   if (nodes.nodes.size() != expected) return bad_format("a manifest lacks nodes of its map");
   for (std::size_t i = 1; i < expected; ++i) {
     SV_TRY(const auto inner, decode_inner(nodes.nodes[i]));
-    const bool has_nodes = std::any_of(inner.children.begin(), inner.children.end(), [](auto& c) {
-      return c.state == ChildState::node;
-    });
+    const bool has_nodes = std::any_of(inner.children.begin(), inner.children.end(),
+                                       [](auto& c) { return c.state == ChildState::node; });
     if (has_nodes && inner.packs.empty()) return bad_format("an inline node names no packs");
   }
   return {};

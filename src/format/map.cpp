@@ -12,11 +12,11 @@ namespace {
 
 using base::append;
 
-constexpr std::size_t kStateBytes = 16;    // 64 states of 2 bits
-constexpr std::size_t kPackEntry = 21;     // session 16, class u8, n u32
-constexpr std::size_t kBlockEntry = 48;    // id 24, fingerprint 16, place 8
-constexpr std::size_t kChildEntry = 32;    // id 24, place 8
-constexpr std::uint8_t kNoPacks = 0xFF;    // in place of count - 1: all children stand inline
+constexpr std::size_t kStateBytes = 16;  // 64 states of 2 bits
+constexpr std::size_t kPackEntry = 21;   // session 16, class u8, n u32
+constexpr std::size_t kBlockEntry = 48;  // id 24, fingerprint 16, place 8
+constexpr std::size_t kChildEntry = 32;  // id 24, place 8
+constexpr std::uint8_t kNoPacks = 0xFF;  // in place of count - 1: all children stand inline
 constexpr std::uint32_t kNodeFrameMax = 256;
 constexpr std::uint32_t kInlineMax = 1 + kFanout;
 
@@ -151,8 +151,7 @@ base::Bytes encode_inner(const Inner& inner) {
   append_packs(out, inner.packs);
   for (const auto& child : inner.children) {
     if (child.state != ChildState::node) continue;
-    assert(inner.packs.empty() ? child.place == Place{}
-                               : is_sane(child.place, inner.packs.size()));
+    assert(inner.packs.empty() ? child.place == Place{} : is_sane(child.place, inner.packs.size()));
     append(out, child.id.view());
     append(out, pack_place(child.place));
   }
@@ -208,8 +207,8 @@ Result<Inner> decode_inner(base::ByteView bytes) {
     if (child.state != ChildState::node) continue;
     read_id(reader, child.id);
     child.place = unpack_place(reader.read<std::uint64_t>());
-    const bool is_good = inner.packs.empty() ? child.place == Place{}
-                                             : is_sane(child.place, inner.packs.size());
+    const bool is_good =
+        inner.packs.empty() ? child.place == Place{} : is_sane(child.place, inner.packs.size());
     if (!reader.ok() || !is_good) return bad_format("the place of a map node is malformed");
     if (!inner.packs.empty()) used |= std::uint64_t{1} << child.place.pack;
   }

@@ -27,17 +27,17 @@ struct Place {
 
 struct BlockEntry {
   BlockState state = BlockState::hole;
-  BlockId id;                      // the rest for data only
+  BlockId id;  // the rest for data only
   codec::Fingerprint fingerprint;
   Place place;
 };
 struct Leaf {
   std::array<BlockEntry, kFanout> blocks;
-  std::vector<PackId> packs;       // of Place::pack; no duplicates, each used
+  std::vector<PackId> packs;  // of Place::pack; no duplicates, each used
 };
 struct ChildEntry {
   ChildState state = ChildState::hole;
-  BlockId id;                      // the rest for node only
+  BlockId id;  // the rest for node only
   Place place;
 };
 struct Inner {

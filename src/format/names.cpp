@@ -152,10 +152,14 @@ std::string source_entry_name(const SourceEntry& entry) {
   const auto stem =
       source_prefix(entry.tag) + base::hex16(~entry.order) + "-" + entry.session.hex();
   switch (entry.kind) {
-    case SourceEntry::Kind::begin: return stem + ".begin";
-    case SourceEntry::Kind::commit: return stem + ".commit";
-    case SourceEntry::Kind::tomb: return stem + ".tomb";
-    case SourceEntry::Kind::heartbeat: break;
+    case SourceEntry::Kind::begin:
+      return stem + ".begin";
+    case SourceEntry::Kind::commit:
+      return stem + ".commit";
+    case SourceEntry::Kind::tomb:
+      return stem + ".tomb";
+    case SourceEntry::Kind::heartbeat:
+      break;
   }
   return stem + ".hb-" + base::hex8(entry.n);
 }

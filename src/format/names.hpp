@@ -25,7 +25,7 @@ struct Identifier {
 using RepositoryId = Identifier<16, struct RepositoryTag>;
 using SessionId = Identifier<16, struct SessionTag>;  // a snapshot's id is its session's
 using SourceTag = Identifier<16, struct SourceTagTag>;
-using BlockId = Identifier<24, struct BlockTag>;      // of a block, map node or chunk
+using BlockId = Identifier<24, struct BlockTag>;       // of a block, map node or chunk
 using BlockPrefix = Identifier<16, struct PrefixTag>;  // the first 16 bytes of a BlockId
 
 BlockPrefix prefix_of(const BlockId& id) noexcept;

@@ -13,10 +13,10 @@ inline constexpr std::uint32_t kFramesMax = 65535;  // of a pack
 inline constexpr std::uint32_t kFrameBlocksMax = 256;
 
 struct FrameEntry {
-  std::uint32_t start16 = 0;    // offset of the record / 16
-  std::uint32_t stored = 0;     // with record header and tag, without padding
-  std::uint32_t blocks = 0;     // 1 to 256
-  std::uint32_t first = 0;      // index of its first block in Directory::prefixes
+  std::uint32_t start16 = 0;  // offset of the record / 16
+  std::uint32_t stored = 0;   // with record header and tag, without padding
+  std::uint32_t blocks = 0;   // 1 to 256
+  std::uint32_t first = 0;    // index of its first block in Directory::prefixes
 };
 struct Directory {
   std::vector<FrameEntry> frames;
@@ -42,7 +42,7 @@ class PackBuilder {
   std::uint64_t blocks() const noexcept { return directory_.prefixes.size(); }
 
   struct Place {
-    std::uint32_t frame = 0;    // ordinal in the pack
+    std::uint32_t frame = 0;  // ordinal in the pack
     std::uint32_t start16 = 0;
     std::uint32_t counter = 0;  // of the record
     base::MutableBytes bytes;   // record_space(stored_size) bytes for seal_record

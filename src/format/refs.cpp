@@ -35,8 +35,8 @@ Result<void> read_group(base::ByteReader& reader, bool is_delta, std::vector<Ref
   for (std::uint32_t i = 0; i < count; ++i) {
     pack.n = reader.read<std::uint32_t>();
     const auto live = reader.read<std::int64_t>();
-    if (!entries.empty() && (entries.back().pack >= pack ||
-                             (i == 0 && same_group(entries.back().pack, pack)))) {
+    if (!entries.empty() &&
+        (entries.back().pack >= pack || (i == 0 && same_group(entries.back().pack, pack)))) {
       return bad_format("refs are out of order");
     }
     if (is_delta ? live == 0 : live <= 0) return bad_format("a count of refs is out of range");

@@ -15,7 +15,7 @@ namespace snapvault::format {
 // Where a full table stands: inline in a `.commit`, or in refs/<session>-<n>.
 struct RefsBase {
   static constexpr std::uint32_t kInline = 0xFFFFFFFF;
-  std::uint64_t order = 0;   // of the commit, for kInline
+  std::uint64_t order = 0;  // of the commit, for kInline
   SessionId session;
   std::uint32_t n = kInline;
   std::uint32_t entries = 0;  // of the full table: a delta above a quarter of it is rebased
@@ -25,8 +25,8 @@ struct RefsEntry {
   std::int64_t live = 0;  // blocks or nodes; in a delta: the change, not 0
 };
 struct Refs {
-  std::optional<RefsBase> base;      // nothing: a full table, every `live` above 0
-  std::vector<RefsEntry> entries;    // rising by pack
+  std::optional<RefsBase> base;    // nothing: a full table, every `live` above 0
+  std::vector<RefsEntry> entries;  // rising by pack
 };
 base::Bytes encode_refs(const Refs& refs);
 Result<Refs> decode_refs(base::ByteView bytes);

@@ -16,10 +16,9 @@ using base::append;
 static_assert(sizeof(IndexEntry) == kIndexEntrySize && std::is_trivially_copyable_v<IndexEntry>,
               "entries are stored as they stand in memory");
 
-constexpr std::size_t kPackSize = 105;           // of an IndexPack
+constexpr std::size_t kPackSize = 105;  // of an IndexPack
 constexpr std::size_t kPacksPerRecord = 8192;
-constexpr std::size_t kDirectoryFixed = 16;      // u32 packs, u32 pack records, u64 entries
-constexpr std::size_t kDirectoryRecord = 32;     // first prefix 16, offset u64, stored u32, count u32
+constexpr std::size_t kDirectoryRecord = 32;  // first prefix 16, offset u64, stored u32, count u32
 
 ObjectType type_of(std::string_view name) noexcept {
   return name.starts_with("index/m-") ? ObjectType::merged_segment : ObjectType::segment;
@@ -77,6 +76,7 @@ struct SegmentDirectory {
   std::vector<SegmentTable::EntryRecord> entry_records;
 };
 
+// u32 packs | u32 records of packs | u64 entries | the records
 base::Bytes encode_table(const SegmentDirectory& directory) {
   base::Bytes out;
   append(out, directory.packs);
@@ -93,7 +93,8 @@ base::Bytes encode_table(const SegmentDirectory& directory) {
   return out;
 }
 
-// `end`: where the directory's record starts; the records fill everything before it.
+// The records are contiguous. `end`: where the directory's record starts; the records fill
+// everything before it.
 Result<SegmentDirectory> decode_table(base::ByteView plain, std::uint64_t end) {
   base::ByteReader reader(plain);
   SegmentDirectory directory;
@@ -172,8 +173,9 @@ base::Bytes build_segment(const KeyRing& keys, std::string_view name,
 
 Result<SegmentTable> read_segment_table(const KeyRing& keys, std::string_view name,
                                         base::ByteView object) {
-  SV_TRY(const auto object_keys, ObjectKeys::open(keys, type_of(name), name,
-                                                  object.first(std::min(object.size(), kHeaderSize))));
+  SV_TRY(const auto object_keys,
+         ObjectKeys::open(keys, type_of(name), name,
+                          object.first(std::min(object.size(), kHeaderSize))));
   SV_TRY(const auto footer,
          decode_footer(object.last(std::min(object.size(), kFooterSize)), object.size()));
   if (codec::crc64(object.first(object.size() - kFooterSize)) != footer.crc) {

@@ -11,19 +11,20 @@ namespace snapvault::format {
 
 inline constexpr std::size_t kIndexEntrySize = 24;
 inline constexpr std::size_t kEntriesPerRecord = 2730;  // 64 KiB records
-inline constexpr std::size_t kSegmentEntriesMax = 1u << 24;  // so that an object stays below 512 MiB
+// So that an object stays below 512 MiB.
+inline constexpr std::size_t kSegmentEntriesMax = 1u << 24;
 inline constexpr std::size_t kSegmentPacksMax = 1u << 20;
 
 struct IndexEntry {
   BlockPrefix prefix;
-  std::uint32_t pack = 0;   // ordinal in the segment's pack table
+  std::uint32_t pack = 0;  // ordinal in the segment's pack table
   std::uint16_t frame = 0;
   std::uint8_t slot = 0;
-  std::uint8_t flags = 0;      // 0 so far; unknown ones are ignored
+  std::uint8_t flags = 0;  // 0 so far; unknown ones are ignored
 };
 struct IndexPack {
   PackId id;
-  ObjectHeader header{};    // so that a frame is read with one request
+  ObjectHeader header{};             // so that a frame is read with one request
   std::uint32_t directory_size = 0;  // stored, with header and tag
   std::uint64_t size = 0;            // of the pack, bytes
 };
@@ -38,9 +39,9 @@ base::Bytes build_segment(const KeyRing& keys, std::string_view name,
 struct SegmentTable {
   std::vector<IndexPack> packs;
   struct EntryRecord {
-    BlockPrefix first;            // smallest prefix of the record
-    std::uint64_t offset = 0;     // in the object
-    std::uint32_t stored = 0;     // with header and tag
+    BlockPrefix first;         // smallest prefix of the record
+    std::uint64_t offset = 0;  // in the object
+    std::uint32_t stored = 0;  // with header and tag
     std::uint32_t entries = 0;
   };
   std::vector<EntryRecord> records;

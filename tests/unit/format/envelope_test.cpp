@@ -11,9 +11,9 @@ constexpr std::string_view kName = "packs/a0/a0a1a2a3a4a5a6a7a8a9aaabacadaeaf/00
 constexpr std::string_view kManifest = "src/00/commit";
 
 constexpr ObjectType kTypes[] = {
-    ObjectType::data_pack, ObjectType::map_pack, ObjectType::manifest, ObjectType::abort,
-    ObjectType::begin,     ObjectType::heartbeat, ObjectType::tomb,    ObjectType::refs,
-    ObjectType::segment,   ObjectType::merged_segment, ObjectType::log, ObjectType::sweep,
+    ObjectType::data_pack, ObjectType::map_pack,       ObjectType::manifest, ObjectType::abort,
+    ObjectType::begin,     ObjectType::heartbeat,      ObjectType::tomb,     ObjectType::refs,
+    ObjectType::segment,   ObjectType::merged_segment, ObjectType::log,      ObjectType::sweep,
     ObjectType::done,      ObjectType::catalog};
 
 // JSON, nodes and refs: two classes, one of them compressed.
@@ -29,7 +29,9 @@ TEST_SUITE("format/envelope") {
   TEST_CASE("keys of an object: known answers") {
     const auto keys = ObjectKeys::create(key_ring(), ObjectType::data_pack, kName, salt());
     CHECK(base::hex(base::ByteView(keys.header()).first(40)) ==
-          "534e50564c543031" "01010000" "07000000"
+          "534e50564c543031"
+          "01010000"
+          "07000000"
           "606162636465666768696a6b6c6d6e6f7071727374757677");
     const std::string expected[] = {
         "77c20ec7df5c08b98a19e5ed540b11de848d2e67b4d3a30f7bda7aa8a9cbd538"
@@ -75,9 +77,9 @@ TEST_SUITE("format/envelope") {
     for (const auto type : {ObjectType::segment, ObjectType::merged_segment}) {
       CHECK(first_class(type) == KeyClass::index);
     }
-    for (const auto type : {ObjectType::abort, ObjectType::begin, ObjectType::heartbeat,
-                            ObjectType::tomb, ObjectType::refs, ObjectType::log, ObjectType::sweep,
-                            ObjectType::done}) {
+    for (const auto type :
+         {ObjectType::abort, ObjectType::begin, ObjectType::heartbeat, ObjectType::tomb,
+          ObjectType::refs, ObjectType::log, ObjectType::sweep, ObjectType::done}) {
       CHECK(first_class(type) == KeyClass::ctl);
       CHECK(class_of(type, RecordKind::json) == KeyClass::ctl);
     }
@@ -184,14 +186,14 @@ TEST_SUITE("format/envelope") {
     check_newer(open(9, 0));
     check_newer(open(9, 15));
     check_malformed(open(9, 1));
-    check_newer(open(10, 1));     // signed
+    check_newer(open(10, 1));  // signed
     check_newer(open(10, 0x80));
     check_not_authentic(open(11, 1));  // not critical, but part of the key's derivation
     check_not_authentic(open(12, 8));
     check_not_authentic(open(16, 0));
     check_not_authentic(open(71, 0));
-    check_malformed(ObjectKeys::open(keys, ObjectType::manifest, kManifest,
-                                     base::ByteView(good).first(71)));
+    check_malformed(
+        ObjectKeys::open(keys, ObjectType::manifest, kManifest, base::ByteView(good).first(71)));
   }
 
   TEST_CASE("flags in the high byte are ignored") {
@@ -221,7 +223,11 @@ TEST_SUITE("format/envelope") {
 
   TEST_CASE("malformed headers of records are refused") {
     const auto decode = [](std::size_t at, std::uint32_t value, std::size_t size = 16) {
-      base::Bytes bytes = unhexed("01000000" "00000000" "0a000000" "0a000000");
+      base::Bytes bytes = unhexed(
+          "01000000"
+          "00000000"
+          "0a000000"
+          "0a000000");
       if (at < 4) {
         bytes[at] = static_cast<std::byte>(value);
       } else {
@@ -240,7 +246,11 @@ TEST_SUITE("format/envelope") {
     check_malformed(decode(8, 11));
     check_malformed(decode(12, 11));
     check_malformed(decode(1, 1));  // compressed, but not smaller
-    const auto huge = unhexed("01010000" "00000000" "01000001" "0a000000");
+    const auto huge = unhexed(
+        "01010000"
+        "00000000"
+        "01000001"
+        "0a000000");
     check_malformed(decode_record_header(huge));
   }
 
@@ -315,7 +325,7 @@ TEST_SUITE("format/envelope") {
     check_malformed(decode_footer({}, object.size()));
   }
 
-  TEST_CASE("objects whose records do not follow the rules are refused") {
+  TEST_CASE("records out of order or without their commitment are refused") {
     const auto keys = key_ring();
     const auto read = [&](Forger& forger) {
       return read_object(keys, ObjectType::manifest, kManifest, forger.finish());
@@ -355,6 +365,14 @@ TEST_SUITE("format/envelope") {
       forger.add(header, bytes_of("{}"));
       check_malformed(read(forger));
     }
+  }
+
+  TEST_CASE("objects whose records do not fill them are refused") {
+    const auto keys = key_ring();
+    const auto read = [&](Forger& forger) {
+      return read_object(keys, ObjectType::manifest, kManifest, forger.finish());
+    };
+    const auto fresh = [&] { return Forger(keys, ObjectType::manifest, kManifest); };
     SUBCASE("padding that is not zero") {
       auto forger = fresh();
       forger.add(RecordKind::json, bytes_of("{}"));

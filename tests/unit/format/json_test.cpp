@@ -29,11 +29,29 @@ TEST_SUITE("format/json") {
   }
 
   TEST_CASE("what is not strict JSON is refused") {
-    for (const auto* text :
-         {"", " ", "{", "[1,]", "{\"a\":1,}", "{\"a\":1,\"a\":2}", "[{\"b\":{\"a\":1,\"a\":1}}]",
-          "1.5", "1e2", "1E400", "18446744073709551616", "-9223372036854775809", "01", "nul",
-          "[1] 2", "// x\n1", "\"\xFF\"", "\"\xED\xA0\x80\"", "'a'", "{a:1}", "\"a\nb\"", "NaN",
-          "[[[[[[[[[[[[[[[[[]]]]]]]]]]]]]]]]]"}) {
+    for (const auto* text : {"",
+                             " ",
+                             "{",
+                             "[1,]",
+                             "{\"a\":1,}",
+                             "{\"a\":1,\"a\":2}",
+                             "[{\"b\":{\"a\":1,\"a\":1}}]",
+                             "1.5",
+                             "1e2",
+                             "1E400",
+                             "18446744073709551616",
+                             "-9223372036854775809",
+                             "01",
+                             "nul",
+                             "[1] 2",
+                             "// x\n1",
+                             "\"\xFF\"",
+                             "\"\xED\xA0\x80\"",
+                             "'a'",
+                             "{a:1}",
+                             "\"a\nb\"",
+                             "NaN",
+                             "[[[[[[[[[[[[[[[[[]]]]]]]]]]]]]]]]]"}) {
       CAPTURE(text);
       check_malformed(parse_json(base::as_bytes(text)));
     }
@@ -42,8 +60,12 @@ TEST_SUITE("format/json") {
 
   TEST_CASE("text that is not UTF-8 is written so that it can be read") {
     std::string out;
-    write_json_string(out, "a\xFF" "b\xE2\x82");
-    CHECK(out == "\"a\xEF\xBF\xBD" "b\xEF\xBF\xBD\xEF\xBF\xBD\"");
+    write_json_string(out,
+                      "a\xFF"
+                      "b\xE2\x82");
+    CHECK(out ==
+          "\"a\xEF\xBF\xBD"
+          "b\xEF\xBF\xBD\xEF\xBF\xBD\"");
     CHECK(parse_json(base::as_bytes(out)));
   }
 

@@ -121,8 +121,8 @@ TEST_SUITE("format/keys") {
   TEST_CASE("slots of every kind read back, and are encoded the same again") {
     for (const auto kind : {SlotKind::passphrase, SlotKind::raw, SlotKind::callback}) {
       const auto slot = slot_of(kind);
-      const auto object = encode_slot(repository_id(), slot, rising<32>(1), rising_key(2),
-                                      rising_key(3));
+      const auto object =
+          encode_slot(repository_id(), slot, rising<32>(1), rising_key(2), rising_key(3));
       const auto back = decode_slot(object);
       REQUIRE(back);
       CHECK(back->kind == kind);
@@ -170,8 +170,8 @@ TEST_SUITE("format/keys") {
   // A slot with `value` at `at`, and a checksum that fits.
   template <class T>
   base::Bytes patched(SlotKind kind, std::size_t at, T value) {
-    auto object = encode_slot(repository_id(), slot_of(kind), rising<32>(1), rising_key(2),
-                              rising_key(3));
+    auto object =
+        encode_slot(repository_id(), slot_of(kind), rising<32>(1), rising_key(2), rising_key(3));
     base::store(object.data() + at, value);
     const auto area = base::ByteView(object).first(object.size() - 8);
     base::store(object.data() + area.size(), codec::crc64(area));
@@ -297,9 +297,9 @@ TEST_SUITE("format/keys") {
     check_malformed(decode_repo(sealed(json_with("\"optional\":[]", "\"optional\":[1]"))));
     check_malformed(decode_repo(sealed(json_with("\"optional\":[]", "\"optional\":{}"))));
     check_malformed(decode_repo(sealed(json_with("\"optional\":[]", "\"optional\":[],\"id\":1"))));
-    check_malformed(decode_repo(sealed(json_with("\"optional\":[]",
-                                                 "\"optional\":[],\"key\":\"00\""))));
-    check_malformed(decode_repo(sealed(json_with("[]}", "[]} "  + std::string(65536, ' ')))));
+    check_malformed(
+        decode_repo(sealed(json_with("\"optional\":[]", "\"optional\":[],\"key\":\"00\""))));
+    check_malformed(decode_repo(sealed(json_with("[]}", "[]} " + std::string(65536, ' ')))));
     check_malformed(decode_repo(sealed(json_with("[]}", "[]"))));
   }
 

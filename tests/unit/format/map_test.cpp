@@ -58,16 +58,20 @@ TEST_SUITE("format/map") {
   TEST_CASE("a leaf: known answer") {
     Leaf leaf;
     leaf.packs = {{session_id(0), PackClass::map, 0x01020304}};
-    leaf.blocks[1] = {BlockState::data, {rising<24>(0x10)}, {0x1122334455667788, 1},
-                      {0, 2, 5, 33}};
+    leaf.blocks[1] = {BlockState::data, {rising<24>(0x10)}, {0x1122334455667788, 1}, {0, 2, 5, 33}};
     leaf.blocks[2].state = BlockState::bad;
     leaf.blocks[3].state = BlockState::zero;
     // place = slot 2 << 6 | start 5 << 14 | stored 33 << 39
     CHECK(base::hex(encode_leaf(leaf)) ==
-          "78000000000000000000000000000000" "00"
-          "000102030405060708090a0b0c0d0e0f" "01" "04030201"
+          "78000000000000000000000000000000"
+          "00"
+          "000102030405060708090a0b0c0d0e0f"
+          "01"
+          "04030201"
           "101112131415161718191a1b1c1d1e1f2021222324252627"
-          "8877665544332211" "0100000000000000" "8040010080100000");
+          "8877665544332211"
+          "0100000000000000"
+          "8040010080100000");
   }
 
   TEST_CASE("a leaf without data is 16 bytes") {
@@ -85,8 +89,8 @@ TEST_SUITE("format/map") {
     Leaf leaf;
     for (std::uint32_t i = 0; i < kFanout; ++i) {
       const auto index = intern_pack(leaf.packs, pack(i));
-      leaf.blocks[i] = {BlockState::data, {rising<24>(i)}, {i, i},
-                        {index, 255, 0x1FFFFFF, kPlainMax + 32}};
+      leaf.blocks[i] = {
+          BlockState::data, {rising<24>(i)}, {i, i}, {index, 255, 0x1FFFFFF, kPlainMax + 32}};
     }
     const auto back = decode_leaf(encode_leaf(leaf));
     REQUIRE(back);
@@ -149,18 +153,18 @@ TEST_SUITE("format/map") {
   TEST_CASE("malformed states, pack tables and places are refused") {
     const auto leaf = encode_leaf(mixed_leaf());
     const auto inner = encode_inner(mixed_inner());
-    check_malformed(decode_inner(patched(inner, 0, 0x3F)));      // state 3
-    check_malformed(decode_leaf(patched(leaf, 16, 2)));          // a pack more
-    check_malformed(decode_leaf(patched(leaf, 16, 0)));          // a pack less
+    check_malformed(decode_inner(patched(inner, 0, 0x3F)));  // state 3
+    check_malformed(decode_leaf(patched(leaf, 16, 2)));      // a pack more
+    check_malformed(decode_leaf(patched(leaf, 16, 0)));      // a pack less
     check_malformed(decode_leaf(patched(leaf, 16, 64)));
     check_malformed(decode_leaf(patched(leaf, 16, 0xFF)));
     check_malformed(decode_inner(patched(inner, 16, 0xFF)));
-    check_malformed(decode_leaf(patched(leaf, 33, 2)));          // class of the first pack
-    check_malformed(decode_leaf(patched(leaf, 34, 2)));          // the same pack twice
+    check_malformed(decode_leaf(patched(leaf, 33, 2)));  // class of the first pack
+    check_malformed(decode_leaf(patched(leaf, 34, 2)));  // the same pack twice
     const std::size_t place = 16 + 1 + 42 + 40;
-    check_malformed(decode_leaf(patched(leaf, place, 0xC2)));    // a pack beyond the table
+    check_malformed(decode_leaf(patched(leaf, place, 0xC2)));  // a pack beyond the table
     check_malformed(decode_leaf(patched(patched(leaf, place + 1, 0), place + 2, 0)));  // start 0
-    check_malformed(decode_leaf(patched(leaf, place + 4, 0)));   // stored 32 or less
+    check_malformed(decode_leaf(patched(leaf, place + 4, 0)));  // stored 32 or less
     check_malformed(decode_leaf(patched(leaf, place + 7, 0xFF)));
     check_malformed(decode_leaf(patched(leaf, 16 + 1 + 42 + 48 + 40, 0)));  // pack 1 unused
     Inner unused = mixed_inner();

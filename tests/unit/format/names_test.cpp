@@ -125,13 +125,26 @@ TEST_SUITE("format/names") {
       CHECK(check_source_name(good).has_value());
     }
     CHECK(check_source_name(std::string(255, 'a')).has_value());
-    for (const auto& bad :
-         {std::string(), std::string(256, 'a'), std::string("a/b/c"), std::string("/a"),
-          std::string("a/"), std::string("/"), std::string("a@b"), std::string("a\nb"),
-          std::string("a\0b", 3), std::string("\x7F"), std::string("\xC2\x80"),
-          std::string("\xC0\xAF"), std::string("\xE0\x80\x80"), std::string("\xED\xA0\x80"),
-          std::string("\xF4\x90\x80\x80"), std::string("\xF0\x80\x80\x80"), std::string("\xF8\x88"),
-          std::string("\x80"), std::string("a\xC3"), std::string("\xC3(")}) {
+    for (const auto& bad : {std::string(),
+                            std::string(256, 'a'),
+                            std::string("a/b/c"),
+                            std::string("/a"),
+                            std::string("a/"),
+                            std::string("/"),
+                            std::string("a@b"),
+                            std::string("a\nb"),
+                            std::string("a\0b", 3),
+                            std::string("\x7F"),
+                            std::string("\xC2\x80"),
+                            std::string("\xC0\xAF"),
+                            std::string("\xE0\x80\x80"),
+                            std::string("\xED\xA0\x80"),
+                            std::string("\xF4\x90\x80\x80"),
+                            std::string("\xF0\x80\x80\x80"),
+                            std::string("\xF8\x88"),
+                            std::string("\x80"),
+                            std::string("a\xC3"),
+                            std::string("\xC3(")}) {
       CAPTURE(bad);
       check_refused(check_source_name(bad), Errc::invalid_argument, reason::bad_name);
     }

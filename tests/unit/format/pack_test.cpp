@@ -16,13 +16,12 @@ Directory small_directory() {
   return directory;
 }
 
-void add_frame(PackBuilder& builder, std::string_view text,
-               std::span<const BlockPrefix> prefixes) {
+void add_frame(PackBuilder& builder, std::string_view text, std::span<const BlockPrefix> prefixes) {
   REQUIRE(builder.fits(text.size(), static_cast<std::uint32_t>(prefixes.size())));
   const auto place = builder.reserve(text.size(), prefixes);
   RecordHeader header;
-  header.kind = builder.id().pack_class == PackClass::data ? RecordKind::frame
-                                                           : RecordKind::node_frame;
+  header.kind =
+      builder.id().pack_class == PackClass::data ? RecordKind::frame : RecordKind::node_frame;
   header.key_class = class_of(builder.keys().type(), header.kind);
   header.counter = place.counter;
   header.plain_size = header.stored_size = static_cast<std::uint32_t>(text.size());
@@ -128,8 +127,8 @@ TEST_SUITE("format/pack") {
       CHECK(!shorter->complete);
       CHECK(tail->directory.prefixes == small_directory().prefixes);
 
-      const auto type = pack_class == PackClass::data ? ObjectType::data_pack
-                                                      : ObjectType::map_pack;
+      const auto type =
+          pack_class == PackClass::data ? ObjectType::data_pack : ObjectType::map_pack;
       const auto records = read_object(keys, type, pack_name(id), object);
       REQUIRE(records);
       REQUIRE(records->size() == 3);
@@ -139,8 +138,8 @@ TEST_SUITE("format/pack") {
       const auto& frame = tail->directory.frames[1];
       RecordReader reader;
       base::Bytes plain;
-      const auto object_keys = ObjectKeys::open(keys, type, pack_name(id),
-                                                base::ByteView(object).first(kHeaderSize));
+      const auto object_keys =
+          ObjectKeys::open(keys, type, pack_name(id), base::ByteView(object).first(kHeaderSize));
       const auto kind = pack_class == PackClass::data ? RecordKind::frame : RecordKind::node_frame;
       REQUIRE(reader.open(*object_keys, kind,
                           base::ByteView(object).subspan(frame.start16 * 16, frame.stored), plain));

@@ -11,8 +11,8 @@ PackId pack(unsigned session, std::uint32_t n, PackClass pack_class = PackClass:
 
 Refs full() {
   Refs refs;
-  refs.entries = {{pack(1, 0), 10}, {pack(1, 7), 20}, {pack(1, 0, PackClass::map), 5},
-                  {pack(2, 3), 1}};
+  refs.entries = {
+      {pack(1, 0), 10}, {pack(1, 7), 20}, {pack(1, 0, PackClass::map), 5}, {pack(2, 3), 1}};
   return refs;
 }
 Refs delta() {
@@ -92,9 +92,9 @@ TEST_SUITE("format/refs") {
     check_malformed(patched(4, 2));
     check_malformed(patched(4, 4));
     check_malformed(patched(7, 1));
-    check_malformed(patched(8 + 16, 2));   // class
-    check_malformed(patched(8 + 17, 1));   // reserved
-    check_malformed(patched(8 + 20, 0));   // entries of the group
+    check_malformed(patched(8 + 16, 2));  // class
+    check_malformed(patched(8 + 17, 1));  // reserved
+    check_malformed(patched(8 + 20, 0));  // entries of the group
     check_malformed(patched(8 + 23, 0xFF));
   }
 
@@ -114,8 +114,11 @@ TEST_SUITE("format/refs") {
     const auto out = apply_refs(full(), delta());
     REQUIRE(out);
     Refs expected;
-    expected.entries = {{pack(0, 1), 2}, {pack(1, 0), 10}, {pack(1, 0, PackClass::map), 5},
-                        {pack(2, 3), 5}, {pack(3, 0), 9}};
+    expected.entries = {{pack(0, 1), 2},
+                        {pack(1, 0), 10},
+                        {pack(1, 0, PackClass::map), 5},
+                        {pack(2, 3), 5},
+                        {pack(3, 0), 9}};
     check_equal(*out, expected);
     auto none = delta();
     none.entries.clear();
