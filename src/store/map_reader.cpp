@@ -135,12 +135,14 @@ Result<void> MapReader::State::open() {
   if (nodes.empty()) return wrong("the map has no root");
   std::size_t expected = 1;
   if (height == 1) {
-    SV_TRY(auto decoded, format::decode_leaf(nodes[0]));
-    root_leaf = std::make_shared<const format::Leaf>(std::move(decoded));
+    auto decoded = format::decode_leaf(nodes[0]);
+    if (!decoded) return std::move(decoded).error().with_subject("manifest");
+    root_leaf = std::make_shared<const format::Leaf>(*std::move(decoded));
   } else {
-    SV_TRY(auto decoded, format::decode_inner(nodes[0]));
-    if (!has_places(decoded, height >= 3)) return wrong("the map's root has no places");
-    root = std::make_shared<const format::Inner>(std::move(decoded));
+    auto decoded = format::decode_inner(nodes[0]);
+    if (!decoded) return std::move(decoded).error().with_subject("manifest");
+    if (!has_places(*decoded, height >= 3)) return wrong("the map's root has no places");
+    root = std::make_shared<const format::Inner>(*std::move(decoded));
     if (height >= 3) {
       for (const auto& child : root->children) expected += child.state == ChildState::node;
     }

@@ -402,10 +402,7 @@ Task<Result<void>> MapWriter::fill(ChildState content, std::uint64_t count) {
 Task<Result<MapWriter::Finished>> MapWriter::finish() {
   State& state = *state_;
   if (state.next != state.leaves) co_return misuse("the map was finished before its last leaf");
-  if (state.leaves == 0) {
-    auto settled = state.settle(0, 0, ChildState::node, format::encode_leaf(format::Leaf()));
-    SV_CO_CHECK(std::move(settled));
-  }
+  if (state.leaves == 0) state.top.nodes.push_back(format::encode_leaf(format::Leaf()));
   if (state.parent) {
     state.released = std::max(state.released, state.leaves);
     SV_CO_CHECK(state.release_tail(state.parent->height() - 1, 0));
