@@ -41,6 +41,11 @@ Error too_short(const std::string& name) {
       .with_subject(name);
 }
 
+Error misplaced(const std::string& name) {
+  return Error(Errc::data_loss, reason::bad_format, "a frame's place is impossible")
+      .with_subject(name);
+}
+
 // A pack that somebody refers to must be there whole: its absence is a loss.
 Error as_loss(Error error, const std::string& name) {
   if (error.code() == Errc::not_found) {
@@ -48,6 +53,11 @@ Error as_loss(Error error, const std::string& name) {
   }
   if (error.reason() == reason::range) return too_short(name);
   return error;
+}
+
+// Of the bytes from a directory's commitment to a pack's end.
+constexpr std::uint64_t tail_size(std::uint32_t directory_size) noexcept {
+  return format::kCommitment + base::round_up(directory_size, 16) + format::kFooterSize;
 }
 
 std::optional<Span> span_of(const FrameRequest& frame) noexcept {
@@ -75,7 +85,8 @@ struct PackReader::State {
     base::Bytes bytes;  // of the span
     Keys keys;
     std::vector<FrameRequest> frames;
-    std::vector<std::size_t> sound;  // indexes of frames whose place is inside the span
+    std::vector<std::size_t> sound;  // indexes of frames whose place is possible
+    std::uint64_t wanted = 0;        // bytes of these
     std::vector<Result<PlainFrame>> plain;
   };
 
@@ -84,6 +95,8 @@ struct PackReader::State {
   base::Task<Result<Keys>> fetch_keys(format::PackId pack);
   base::Task<Result<Keys>> keys_of(format::PackId pack);
   Result<Keys> open_keys(const format::PackId& pack, base::ByteView header);
+  static Job plan(const format::PackId& pack, std::vector<FrameRequest> frames);
+  void count(const Job& job) noexcept;
   base::Task<Result<void>> fetch(const format::PackId& pack, Job& job);
   base::Task<Result<void>> fetch_each(const format::PackId& pack, Job& job);
   base::Task<Result<void>> open_all(Job& job);
@@ -129,24 +142,32 @@ base::Task<Result<Keys>> PackReader::State::keys_of(format::PackId pack) {
   co_return loaded;
 }
 
-base::Task<Result<std::vector<Result<PlainFrame>>>> PackReader::State::read(
-    format::PackId pack, std::vector<FrameRequest> frames) {
+PackReader::State::Job PackReader::State::plan(const format::PackId& pack,
+                                               std::vector<FrameRequest> frames) {
   Job job;
   job.name = format::pack_name(pack);
   job.kind = kind_of(pack);
   job.frames = std::move(frames);
-  const Error misplaced = Error(Errc::data_loss, reason::bad_format, "a frame's place is impossible")
-                              .with_subject(job.name);
-  job.plain.assign(job.frames.size(), misplaced);
-  std::uint64_t wanted = 0;
   for (std::size_t i = 0; i < job.frames.size(); ++i) {
     const auto span = span_of(job.frames[i]);
     if (!span) continue;
     job.span.from = job.sound.empty() ? span->from : std::min(job.span.from, span->from);
     job.span.to = std::max(job.span.to, span->to);
     job.sound.push_back(i);
-    wanted += span->size();
+    job.wanted += span->size();
   }
+  return job;
+}
+
+void PackReader::State::count(const Job& job) noexcept {
+  frames_read += job.sound.size();
+  gap_bytes += job.span.size() - std::min(job.wanted, job.span.size());
+}
+
+base::Task<Result<std::vector<Result<PlainFrame>>>> PackReader::State::read(
+    format::PackId pack, std::vector<FrameRequest> frames) {
+  auto job = plan(pack, std::move(frames));
+  job.plain.assign(job.frames.size(), misplaced(job.name));
   if (job.sound.empty()) co_return std::move(job.plain);
 
   auto fetching = fetch(pack, job);
@@ -157,8 +178,7 @@ base::Task<Result<std::vector<Result<PlainFrame>>>> PackReader::State::read(
     co_return std::move(job.plain);
   }
   if (!fetched) co_return std::move(fetched).error();
-  frames_read += job.sound.size();
-  gap_bytes += job.span.size() - std::min(wanted, job.span.size());
+  count(job);
   SV_CO_CHECK(open_all(job));
   co_return std::move(job.plain);
 }
@@ -264,6 +284,31 @@ base::Task<Result<std::vector<Result<PlainFrame>>>> PackReader::read_many(
   return state_->read(pack, std::move(frames));
 }
 
+Result<void> PackReader::Fetched::open(FrameRequest frame, format::RecordReader& reader,
+                                       base::Bytes& plain) const {
+  const auto span = span_of(frame);
+  if (!span || span->from < from_ || span->to - from_ > bytes_.size()) return misplaced(name_);
+  const auto record = base::ByteView(bytes_).subspan(span->from - from_, span->size());
+  auto opened = reader.open(*keys_, kind_, record, plain);
+  if (!opened) return std::move(opened).error().with_subject(name_);
+  return {};
+}
+
+base::Task<Result<PackReader::Fetched>> PackReader::fetch(format::PackId pack,
+                                                          std::vector<FrameRequest> frames) {
+  auto job = State::plan(pack, std::move(frames));
+  if (job.sound.empty()) co_return misplaced(job.name);
+  SV_CO_CHECK(state_->fetch(pack, job));
+  state_->count(job);
+  Fetched out;
+  out.name_ = std::move(job.name);
+  out.kind_ = job.kind;
+  out.from_ = job.span.from;
+  out.bytes_ = std::move(job.bytes);
+  out.keys_ = std::move(job.keys);
+  co_return out;
+}
+
 base::Task<Result<PackReader::PackDirectory>> PackReader::directory(
     format::PackId pack, bool whole, const format::IndexPack* known) {
   State& self = *state_;
@@ -284,8 +329,9 @@ base::Task<Result<PackReader::PackDirectory>> PackReader::directory(
   if (size > format::kObjectMax) {
     co_return Error(Errc::data_loss, reason::bad_format, "a pack is too large").with_subject(name);
   }
-  auto length = known ? known->directory_size + 16 + format::kFooterSize : format::kPackTail;
-  length = whole ? size : std::min(size, std::max(length, format::kPackTail));
+  auto length = format::kPackTail;
+  if (known) length = std::max(length, tail_size(known->directory_size));
+  length = whole ? size : std::min(size, length);
   SV_CO_TRY(auto tail, self.get(name, size - length, length));
   Keys keys;
   if (length == size) {
@@ -317,8 +363,8 @@ base::Task<Result<PackReader::PackDirectory>> PackReader::directory(
       out.directory = std::move(read->directory);
       co_return out;
     }
-    const auto wanted = size - std::min(size, read->footer.directory_offset);
-    if (wanted <= tail.size()) co_return too_short(name);
+    const auto wanted = format::directory_bytes(read->footer);
+    if (wanted <= tail.size() || wanted > size) co_return too_short(name);
     SV_CO_TRY(tail, self.get(name, size - wanted, wanted));
   }
 }

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <string>
 #include <vector>
 
 #include "format/segment.hpp"
@@ -36,6 +37,24 @@ class PackReader {
   // the whole means the request failed.
   base::Task<Result<std::vector<Result<PlainFrame>>>> read_many(format::PackId pack,
                                                                 std::vector<FrameRequest> frames);
+
+  // Frames of one pack as they are stored, in one piece.
+  class Fetched {
+   public:
+    // Decrypts a frame that was asked for. Any thread. Errors: data_loss.
+    Result<void> open(FrameRequest frame, format::RecordReader& reader, base::Bytes& plain) const;
+    std::uint64_t size() const noexcept { return bytes_.size(); }
+
+   private:
+    friend class PackReader;
+    std::string name_;
+    format::RecordKind kind_ = format::RecordKind::frame;
+    std::uint64_t from_ = 0;
+    base::Bytes bytes_;
+    std::shared_ptr<const format::ObjectKeys> keys_;
+  };
+  // As read_many, for a caller that decrypts by itself when it has room for the frame.
+  base::Task<Result<Fetched>> fetch(format::PackId pack, std::vector<FrameRequest> frames);
 
   // The directory of a pack, from its tail. `known`: what an index segment says of the pack, which
   // saves asking for its size and, most often, a second request. `whole`: reads all of it and checks

@@ -1,0 +1,117 @@
+#include "engine/target.hpp"
+
+#include <algorithm>
+
+#include "base/reasons.hpp"
+
+namespace snapvault::engine {
+namespace {
+
+constexpr std::uint32_t kIoMin = 64u << 10;
+constexpr std::uint32_t kIoMax = 4u << 20;
+// A longer call would keep progress and cancel waiting.
+constexpr std::uint64_t kZeroMax = 1u << 30;
+
+// What `call()` answers; what it throws is a failure of the target.
+template <class F>
+auto guarded(F& call) -> decltype(call()) {
+  try {
+    return call();
+  } catch (const std::bad_alloc&) {
+    return base::error_from(std::current_exception());
+  } catch (const std::exception& thrown) {
+    return Error(Errc::unavailable, reason::target_failed, thrown.what());
+  } catch (...) {
+    return Error(Errc::unavailable, reason::target_failed, "the target failed");
+  }
+}
+
+template <class F>
+base::Task<decltype(std::declval<F&>()())> on_io(base::Env& env, F& call) {
+  auto work = [&] { return guarded(call); };
+  auto calling = base::run_on(env, env.io(), work);
+  auto answer = co_await std::move(calling);
+  co_return answer;
+}
+
+}  // namespace
+
+Target::Target(Job& job, BlockSink& sink)
+    : job_(job), sink_(sink), alone_(job.env.loop(), 1) {}
+
+base::Task<Result<void>> Target::open(std::uint64_t volume_size,
+                                      const std::optional<ByteRange>& range) {
+  auto ask = [&] { return sink_.info(); };
+  auto asking = on_io(job_.env, ask);
+  auto info = co_await std::move(asking);
+  if (!info) co_return std::move(info).error().with_context("the target");
+  info_ = *std::move(info);
+  info_.max_concurrency = std::max(info_.max_concurrency, 1u);
+  info_.io_optimal = std::clamp(info_.io_optimal, kIoMin, kIoMax);
+  slots_.emplace(job_.env.loop(), info_.max_concurrency);
+  size_ = volume_size;
+  if (range && info_.size >= range->offset + range->length) size_ = info_.size;
+  opened_ = true;
+  auto resize = [&]() -> Result<bool> {
+    SV_CHECK(sink_.resize(size_));
+    return sink_.reads_zero_initially();
+  };
+  auto resizing = on_io(job_.env, resize);
+  auto starts_zero = co_await std::move(resizing);
+  if (!starts_zero) co_return std::move(starts_zero).error();
+  starts_zero_ = *starts_zero;
+  co_return Result<void>();
+}
+
+Result<void> Target::write_now(std::uint64_t offset, base::ByteView data) {
+  auto call = [&] { return sink_.write(offset, data); };
+  return guarded(call);
+}
+
+Result<void> Target::read_now(std::uint64_t offset, base::MutableBytes into) {
+  auto call = [&] { return sink_.read(offset, into); };
+  return guarded(call);
+}
+
+base::Task<Result<bool>> Target::is_hole(ByteRange range) {
+  const auto turn = co_await alone_.acquire(1);
+  const auto slot = co_await slots_->acquire(1);
+  auto call = [&]() -> Result<bool> { return sink_.is_hole(range.offset, range.length); };
+  auto calling = on_io(job_.env, call);
+  auto answer = co_await std::move(calling);
+  co_return answer;
+}
+
+base::Task<Result<bool>> Target::zero(ByteRange range) {
+  const auto turn = co_await alone_.acquire(1);
+  const auto slot = co_await slots_->acquire(1);
+  auto call = [&]() -> Result<bool> {
+    if (sink_.is_hole(range.offset, range.length)) return false;
+    for (auto rest = range; rest.length > 0;) {
+      SV_CHECK(job_.check());
+      const auto step = std::min(rest.length, kZeroMax);
+      SV_CHECK(sink_.zero(rest.offset, step, true));
+      rest = {rest.offset + step, rest.length - step};
+    }
+    return true;
+  };
+  auto calling = on_io(job_.env, call);
+  auto answer = co_await std::move(calling);
+  co_return answer;
+}
+
+base::Task<Result<void>> Target::flush() {
+  auto call = [&] { return sink_.flush(); };
+  auto calling = on_io(job_.env, call);
+  auto done = co_await std::move(calling);
+  co_return done;
+}
+
+base::Task<Result<void>> Target::finish(bool complete) {
+  auto call = [&] { return sink_.finish(complete); };
+  auto calling = on_io(job_.env, call);
+  auto done = co_await std::move(calling);
+  co_return done;
+}
+
+}  // namespace snapvault::engine
