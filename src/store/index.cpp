@@ -403,6 +403,7 @@ base::Task<Result<void>> Index::adopt(const format::SessionId& dead) {
     const auto id = format::parse_pack_name(object.key);
     if (!id || id->pack_class != format::PackClass::data || id->session != dead) continue;
     if (self.own_ordinals.contains(*id) || self.segments.names(*id)) continue;
+    if (!self.places.usable(*id, 0)) continue;  // the pack as a whole is condemned
     SV_CO_CHECK(self.adopt_pack(*id));
   }
   co_return Result<void>();

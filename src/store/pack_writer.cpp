@@ -138,7 +138,11 @@ base::Task<Result<void>> PackWriter::State::make_room(std::uint64_t stored_size,
     if (failure) co_return *failure;
     const format::PackId id{session.id(), options.pack_class, next_pack};
     const auto salt = session.salt();
-    format::PackBuilder builder(keys, id, salt, take_buffer());
+    auto bytes = take_buffer();
+    // A new buffer is zeroed once, which takes too long for the loop.
+    const auto work = [&] { return format::PackBuilder(keys, id, salt, std::move(bytes)); };
+    auto building = base::run_on(env, env.cpu(), work);
+    auto builder = co_await std::move(building);
     open = std::make_shared<OpenPack>(env.loop(), std::move(builder), std::move(buffer));
     ++next_pack;
   }
@@ -146,7 +150,7 @@ base::Task<Result<void>> PackWriter::State::make_room(std::uint64_t stored_size,
 }
 
 base::Task<Result<FramePlace>> PackWriter::State::place(const Frame& frame) {
-  if (frame.prefixes.empty() || frame.prefixes.size() > format::kFrameBlocksMax ||
+  if (frame.payload.empty() || frame.prefixes.empty() || frame.prefixes.size() > format::kFrameBlocksMax ||
       frame.plain_size > format::kPlainMax || frame.payload.size() > format::kPlainMax) {
     co_return Error(Errc::internal, reason::unexpected, "a frame is out of bounds");
   }
