@@ -4,6 +4,7 @@
 
 #include "base/reasons.hpp"
 #include "base/try.hpp"
+#include "store/fetch.hpp"
 #include "store/log.hpp"
 #include "store/repository.hpp"
 #include "store/slots.hpp"
@@ -29,8 +30,7 @@ base::Task<Result<void>> expect_none(provider::Client& client) {
 base::Task<Result<void>> put_control(provider::Client& client, std::string name, base::Bytes object,
                                      std::vector<std::string>& written) {
   written.push_back(name);
-  PutBody body(std::move(object));
-  auto create = client.create(std::move(name), std::move(body));
+  auto create = create_own(client, std::move(name), std::move(object));
   auto created = co_await std::move(create);
   co_return created;
 }
@@ -93,16 +93,11 @@ base::Task<Result<void>> publish(provider::Client& client, const Repository& rep
   format::RepoObject repo;
   repo.id = repository.id;
   if (repository.without_passphrase) repo.clear_master = repository.keys.master();
-  const auto object = format::encode_repo(repo, repository.keys);
-  const std::string name(format::kRepoName);
-  PutBody body(object);
-  auto create = client.create(name, std::move(body));
+  auto object = format::encode_repo(repo, repository.keys);
+  auto create = create_own(client, std::string(format::kRepoName), std::move(object));
   auto created = co_await std::move(create);
   // A put that failed otherwise may still arrive: then its control objects must be there.
   if (created || created.error().code() != Errc::already_exists) co_return created;
-  auto get = client.get(name);
-  SV_CO_TRY(const auto winner, std::move(get));
-  if (winner == object) co_return Result<void>();
   auto clean = clean_up(client, written);
   co_await std::move(clean);
   co_return repository_exists();

@@ -5,6 +5,7 @@
 
 #include "base/reasons.hpp"
 #include "base/try.hpp"
+#include "store/fetch.hpp"
 #include "store/log.hpp"
 
 namespace snapvault::store {
@@ -45,16 +46,11 @@ base::Task<Result<bool>> is_lost(provider::Client& client, const Repository& rep
   co_return refs.error();
 }
 
-// The register holds something: ours after a lost answer, or an ABORT that won.
-base::Task<Result<void>> settle(provider::Client& client, const Repository& repository,
-                                std::string name, const base::Bytes& ours) {
+// Why the register holds what is not ours.
+base::Task<Result<void>> explain(provider::Client& client, const Repository& repository,
+                                 std::string name) {
   auto get = client.get(name);
   SV_CO_TRY(const auto winner, std::move(get));
-  if (winner == ours) {
-    auto sync = client.sync();
-    auto synced = co_await std::move(sync);
-    co_return synced;
-  }
   const auto abort = format::read_abort(repository.keys, name, winner);
   if (abort) co_return aborted("a collection ended this session because it seemed dead");
   co_return Error(Errc::data_loss, reason::not_authentic,
@@ -80,8 +76,8 @@ base::Task<Result<void>> Session::put_begin(provider::Client& client,
     begin.parent_order = parent_->name.order;
   }
   const auto key = name_.begin();
-  PutBody body(format::build_begin(repository.keys, key, salt(), begin));
-  auto create = client.create(key, std::move(body));
+  auto object = format::build_begin(repository.keys, key, salt(), begin);
+  auto create = create_own(client, key, std::move(object));
   auto created = co_await std::move(create);
   co_return created;
 }
@@ -127,8 +123,8 @@ base::Task<Result<void>> Session::place_refs(provider::Client& client, const Rep
     co_return Result<void>();
   }
   const auto name = format::refs_name(name_.session, 0);
-  PutBody body(build_refs(repository.keys, name, salt(), refs));
-  auto create = client.create(name, std::move(body));
+  auto object = build_refs(repository.keys, name, salt(), refs);
+  auto create = create_own(client, name, std::move(object));
   SV_CO_CHECK(std::move(create));
   commit.refs_object.emplace();
   commit.refs_object->order = name_.order;
@@ -166,14 +162,13 @@ base::Task<Result<void>> Session::commit(provider::Client& client, Repository& r
   auto check = check_log(client, repository, refs);
   SV_CO_CHECK(std::move(check));
   const auto key = name_.commit();
-  const auto object = format::build_commit(repository.keys, key, salt(), content);
-  PutBody body(object);
-  auto create = client.create(key, std::move(body));
+  auto object = format::build_commit(repository.keys, key, salt(), content);
+  auto create = create_own(client, key, std::move(object));
   auto created = co_await std::move(create);
   if (created || created.error().code() != Errc::already_exists) co_return created;
-  auto settling = settle(client, repository, key, object);
-  auto settled = co_await std::move(settling);
-  co_return settled;
+  auto explaining = explain(client, repository, key);
+  auto why = co_await std::move(explaining);
+  co_return why;
 }
 
 }  // namespace snapvault::store

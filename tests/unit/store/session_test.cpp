@@ -210,6 +210,34 @@ TEST_CASE("whatever fails, a session is committed if and only if it says so or d
   }
 }
 
+TEST_CASE("a put that the store repeats by itself is still ours, from init to commit") {
+  World world;
+  provider::Client client(*world.env, std::make_shared<RepeatingStore>(world.memory));
+  auto making = init(client, raw_lock(), Policy{.full_every = 3});
+  auto repository = world.run(std::move(making));
+  CHECK(repository.log.next == 1);
+  auto adding = add_slot(client, repository, raw_lock(2));
+  world.run(std::move(adding));
+  const format::LogRecord record = format::PolicyRecord{
+      .full_every = 5, .protect_parents = {}, .compression = {}, .pack_size = {}};
+  auto appending = append_log(client, repository, record);
+  world.run(std::move(appending));
+  const SourceListing nothing;
+  auto begin = Session::begin(client, repository, "a", nothing, std::nullopt);
+  const auto session = world.run(std::move(begin));
+  session->reuses(pack_of({}, 1));
+  auto commit = session->commit(client, repository, empty_manifest(), empty_nodes(),
+                                refs_to({pack_of({}, 1)}));
+  world.run(std::move(commit));
+  auto burying = bury(client, repository, session->name());
+  world.run(std::move(burying));
+  const auto opened = world.opened(raw_unlock(2));
+  CHECK(opened.slots.size() == 2);
+  CHECK(opened.log.next == 2);
+  CHECK(opened.log.policy.full_every == 5);
+  CHECK(world.keys("src/").size() == 3);
+}
+
 TEST_CASE("two sessions of one source at once both commit, as siblings") {
   for (std::uint64_t seed = 1; seed <= 50; ++seed) {
     SnapshotWorld world(seed);

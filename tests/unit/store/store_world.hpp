@@ -52,6 +52,28 @@ inline Lock no_lock() {
   return lock;
 }
 
+// A store that sends each put twice, as one does whose first answer was lost, and gives the second
+// answer.
+class RepeatingStore final : public provider::BlockingProvider {
+ public:
+  explicit RepeatingStore(std::shared_ptr<provider::BlockingProvider> inner)
+      : inner_(std::move(inner)) {}
+  Capabilities capabilities() const override { return inner_->capabilities(); }
+
+ private:
+  Result<base::Bytes> do_get(const GetRequest& r) override { return inner_->get_now(r); }
+  Result<void> do_put(const PutRequest& r) override {
+    auto first = inner_->put_now(r);
+    return first ? inner_->put_now(r) : first;
+  }
+  Result<ListPage> do_list(const ListRequest& r) override { return inner_->list_now(r); }
+  Result<void> do_remove(const RemoveRequest& r) override { return inner_->remove_now(r); }
+  Result<ObjectInfo> do_stat(const StatRequest& r) override { return inner_->stat_now(r); }
+  Result<void> do_sync(const RequestLimits& r) override { return inner_->sync_now(r); }
+
+  std::shared_ptr<provider::BlockingProvider> inner_;
+};
+
 class World {
  public:
   explicit World(std::uint64_t seed = 1) : env(base::make_virtual_env(seed)) {}
