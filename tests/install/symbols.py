@@ -40,7 +40,8 @@ def main():
 
     map_text = re.sub(r"/\*.*?\*/", "", (ROOT / "capi/snapvault.map").read_text(), flags=re.S)
     in_map = set(re.findall(r"\b(sv_\w+);", map_text))
-    header = re.sub(r"/\*.*?\*/|//[^\n]*", "", (ROOT / "capi/snapvault.h").read_text(), flags=re.S)
+    headers = "".join(header.read_text() for header in (ROOT / "capi").glob("*.h"))
+    header = re.sub(r"/\*.*?\*/|//[^\n]*", "", headers, flags=re.S)
     in_header = set(re.findall(r"\b(sv_\w+)\s*\((?!\s*\*)", header))
     exported, versions = set(), {}
     for line in lines_of("nm", "-D", "--defined-only", library):
