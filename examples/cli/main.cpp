@@ -66,8 +66,8 @@ int main(int argc, char** argv) {
     globals.runtime = cli::make_runtime(globals);
     return run();
   } catch (const cli::Failure& failure) {
-    print_failure(globals, failure.what(), failure.error());
-    return status_of(failure.error());
+    cli::print_failure(globals, failure.what(), failure.error());
+    return cli::status_of(failure.error());
   } catch (const std::exception& unexpected) {
     fmt::print(stderr, "snapvault: {} (unexpected)\n", unexpected.what());
     return cli::failed;

@@ -19,7 +19,7 @@ void serve(const Globals& globals, std::stop_source stop, sigset_t signals) {
     if (sigwait(&signals, &which) != 0) continue;
     if (which == SIGHUP) {
       try {
-        if (globals.runtime) globals.runtime->set_rates(read_rates(globals));
+        if (auto runtime = globals.runtime) runtime->set_rates(read_rates(globals));
       } catch (const Failure& failure) {
         print_failure(globals, failure.what(), failure.error());
       }

@@ -40,7 +40,7 @@ std::string show_size(std::uint64_t bytes) {
   std::size_t unit = 0;
   while (value >= 1024 && unit + 1 < units.size()) value /= 1024, ++unit;
   if (unit == 0) return fmt::format("{} B", bytes);
-  return fmt::format(value < 10 ? "{:.2f} {}" : "{:.1f} {}", value, units[unit]);
+  return fmt::format("{:.{}f} {}", value, value < 10 ? 2 : 1, units[unit]);
 }
 
 std::string show_time(std::int64_t seconds) {
