@@ -27,15 +27,21 @@ namespace {
 
 constexpr const char* kFaults[] = {
     "none",
-    "link_eexist",      // a link is done, but EEXIST answered, as when NFS repeats a lost call
-    "link_eio",         // a link is done, but EIO answered
-    "link_eio_undone",  // a link is not done
-    "link_dark",        // a link is done, EIO answered, and one look at the new name fails as well
-    "no_link",          // no hard links
-    "no_exclusive",     // no hard links, and no RENAME_NOREPLACE
-    "rename_eio",       // no hard links; a rename is done, but EIO answered
+    "link_eexist",       // a link is done, but EEXIST answered, as when NFS repeats a lost call
+    "link_eio",          // a link is done, but EIO answered
+    "link_eio_undone",   // a link is not done
+    "link_dark",         // a link is done, EIO answered, and one look at the new name fails as well
+    "link_blind",        // a link is not done, EIO answered, and one look at the old name fails
+    "link_undone_dark",  // a link is not done, EIO answered, and one look at the new name fails
+    "link_eacces",       // links are not permitted
+    "no_link",           // no hard links
+    "no_exclusive",      // no hard links, and no RENAME_NOREPLACE
+    "rename_eio",        // no hard links; a rename is done, but EIO answered
+    "rename_dark",       // no hard links; as link_dark
+    "rename_flags_eio",  // no hard links; RENAME_NOREPLACE answers EIO
     "rename_eio_undone",  // no hard links; a rename is not done
     "weak_eio_undone",    // neither hard links nor RENAME_NOREPLACE, and a rename is not done
+    "weak_locked",        // neither; names that begin with "locked" cannot be looked up
     "read_estale",
     "read_eio",
     "read_short",      // files end at 1000 bytes, although their size says more
@@ -66,7 +72,9 @@ constexpr const char* kFaults[] = {
 std::string_view fault;
 std::string backing;
 std::atomic<int> count{0};
-std::string dark;  // the next look at this path fails; one thread only
+// The next `looks` looks at this path fail. One thread only.
+std::string dark;
+int looks = 0;
 
 bool is(std::string_view name) { return fault == name; }
 bool first() { return count.fetch_add(1) == 0; }
@@ -77,12 +85,9 @@ bool begins(const char* path, std::string_view with) {
 int done(int result) { return result < 0 ? -errno : result; }
 
 int get_attributes(const char* path, struct stat* about, fuse_file_info*) {
-  if (is("lookup_eacces") && begins(path, "locked")) return -EACCES;
+  if ((is("lookup_eacces") || is("weak_locked")) && begins(path, "locked")) return -EACCES;
   if (is("vanishing") && begins(path, "ghost")) return -ENOENT;
-  if (dark == path) {
-    dark.clear();
-    return -EIO;
-  }
+  if (looks > 0 && dark == path) return --looks, -EIO;
   return done(lstat(real(path).c_str(), about));
 }
 
@@ -98,30 +103,45 @@ int remove_file(const char* path) {
 
 int remove_directory(const char* path) { return done(rmdir(real(path).c_str())); }
 
+// The kernel looks twice at a name that it knows.
+int darken(const char* path, int times) {
+  dark = path;
+  looks = times;
+  return -EIO;
+}
+
+bool has_links() {
+  return !is("no_link") && !is("no_exclusive") && !is("weak_locked") && !is("weak_eio_undone") &&
+         fault.substr(0, 7) != "rename_";
+}
+
 int make_link(const char* from, const char* to) {
-  if (is("no_link") || is("no_exclusive") || is("rename_eio") || is("rename_eio_undone") ||
-      is("weak_eio_undone")) {
-    return -EPERM;
-  }
-  if (is("link_eio_undone") && !begins(to, "+")) return -EIO;
+  if (!has_links()) return -EPERM;
+  if (is("link_eacces")) return -EACCES;
+  const bool trial = begins(to, "+");  // the provider tries out what works
+  if (!trial && is("link_blind")) return darken(from, 2);
+  if (!trial && is("link_undone_dark")) return darken(to, 1);
+  if (!trial && is("link_eio_undone")) return -EIO;
   const int result = done(link(real(from).c_str(), real(to).c_str()));
   if (result != 0) return result;
   if (is("link_eexist")) return -EEXIST;
   if (is("link_eio")) return -EIO;
-  if (is("link_dark") && !begins(to, "+")) {
-    dark = to;
-    return -EIO;
-  }
+  if (!trial && is("link_dark")) return darken(to, 1);
   return 0;
 }
 
 int rename_entry(const char* from, const char* to, unsigned flags) {
-  if ((is("no_exclusive") || is("weak_eio_undone")) && flags != 0) return -EINVAL;
-  const bool undone = is("rename_eio_undone") || is("weak_eio_undone");
-  if (undone && !begins(to, "+")) return -EIO;
+  const bool exclusive = flags != 0;
+  if (exclusive && fault.substr(0, 5) == "weak_") return -EINVAL;
+  if (exclusive && is("no_exclusive")) return -EINVAL;
+  if (exclusive && is("rename_flags_eio")) return -EIO;
+  const bool trial = begins(to, "+");
+  if (!trial && (is("rename_eio_undone") || is("weak_eio_undone"))) return -EIO;
   const int result =
       done(renameat2(AT_FDCWD, real(from).c_str(), AT_FDCWD, real(to).c_str(), flags));
-  return result == 0 && is("rename_eio") ? -EIO : result;
+  if (result != 0) return result;
+  if (!trial && is("rename_dark")) return darken(to, 1);
+  return is("rename_eio") ? -EIO : 0;
 }
 
 // Marks a file opened for writing: flush is not told the flags.

@@ -93,7 +93,7 @@ bool failed(const Result<T>& result, Errc code, std::string_view reason, int nat
 
 // A put that fails, durable or not, and leaves nothing behind.
 void check_put(const char* fault, Errc code, std::string_view reason, int native) {
-  CAPTURE(fault);
+  INFO(std::string(fault));
   const Mount mount(fault);
   const auto store = file_store(mount.root());
   for (const bool durable : {true, false}) {
@@ -106,7 +106,7 @@ void check_put(const char* fault, Errc code, std::string_view reason, int native
 }
 
 void check_cases(const char* fault, bool exclusive, const std::vector<conformance::Case>& cases) {
-  CAPTURE(fault);
+  INFO(std::string(fault));
   const Mount mount(fault);
   const auto store = file_store(mount.root());
   for (const auto& what : cases) {
@@ -191,11 +191,27 @@ TEST_CASE("replacing whose answer is lost is done") {
   CHECK(*text_of(*store, "key") == "new");
 }
 
-TEST_CASE("a link of which nothing can be learnt is an unknown outcome, settled by the client") {
+TEST_CASE("where nothing can be learnt about a name, the outcome is unknown") {
+  for (const char* fault : {"link_dark", "link_blind", "link_undone_dark", "rename_dark"}) {
+    INFO(std::string(fault));
+    const Mount mount(fault);
+    const auto store = file_store(mount.root());
+    CHECK(failed(store->put_now(put_of("a/key", "value")), Errc::outcome_unknown,
+                 reason::lost_answer, EIO));
+    const bool done = fault == std::string_view("link_dark") || fault[0] == 'r';
+    CHECK(text_of(*store, "a/key").has_value() == done);
+    for (const auto& name : mount.files()) CHECK(name[0] != '+');
+  }
+  const Mount mount("rename_dark");
+  const auto store = file_store(mount.root());
+  auto request = put_of("key", "value");
+  request.if_absent = false;
+  CHECK(failed(store->put_now(request), Errc::outcome_unknown, reason::lost_answer, EIO));
+}
+
+TEST_CASE("the client settles an unknown outcome") {
   const Mount mount("link_dark");
   const auto store = file_store(mount.root());
-  CHECK(failed(store->put_now(put_of("a/key", "value")), Errc::outcome_unknown, reason::lost_answer,
-               EIO));
   const auto env = base::make_virtual_env(1);
   Client client(*env, store);
   for (const bool durable : {true, false}) {
@@ -204,7 +220,26 @@ TEST_CASE("a link of which nothing can be learnt is an unknown outcome, settled 
     CHECK(*text_of(*store, key) == "value");
   }
   CHECK(base::run_sync(*env, client.sync()));
-  for (const auto& name : mount.files()) CHECK(name[0] != '+');
+}
+
+TEST_CASE("an error while trying out what works is no answer about the file system") {
+  check_put("link_eacces", Errc::permission_denied, reason::permission, EACCES);
+  check_put("rename_flags_eio", Errc::unavailable, reason::store_failed, EIO);
+}
+
+TEST_CASE("a weak store that cannot look does not put") {
+  const Mount mount("weak_locked");
+  const auto store = file_store(mount.root());
+  CHECK(failed(store->put_now(put_of("locked", "value")), Errc::permission_denied,
+               reason::permission, EACCES));
+  CHECK(mount.files().empty());
+}
+
+TEST_CASE("a root that cannot be made says why") {
+  const Mount mount("mkdir_eacces");
+  const auto store = file_store(mount.root() + "/new");
+  CHECK(failed(store->put_now(put_of("key", "value")), Errc::permission_denied, reason::permission,
+               EACCES));
 }
 
 TEST_CASE("a full disk is said, whenever it comes to light, and leaves nothing") {
@@ -318,7 +353,7 @@ TEST_CASE("where directories have no fsync the store says so and works") {
 
 TEST_CASE("reads that fail are errors, never bytes") {
   const auto read = [](const char* fault, Errc code, int native) {
-    CAPTURE(fault);
+    INFO(std::string(fault));
     const Mount mount(fault);
     const auto store = file_store(mount.root());
     REQUIRE(store->put_now(put_of("a/key", large())));
@@ -334,7 +369,7 @@ TEST_CASE("reads that fail are errors, never bytes") {
 
 TEST_CASE("a list that cannot read everything fails") {
   for (const char* fault : {"readdir_eio", "opendir_eacces", "lookup_eacces"}) {
-    CAPTURE(fault);
+    INFO(std::string(fault));
     const Mount mount(fault);
     const auto store = file_store(mount.root());
     fs::create_directory(mount.backing() + "/repository/a");

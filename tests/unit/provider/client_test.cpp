@@ -144,6 +144,19 @@ TEST_CASE("a provider that throws has failed the request") {
   CHECK(run(*env, client.stat("key")).error().code() == Errc::resource_exhausted);
 }
 
+TEST_CASE("what a provider throws after it completed is too late") {
+  class Throws final : public Scripted {
+   public:
+    void stat(StatRequest request, Completion<ObjectInfo> done) override {
+      done(ObjectInfo{.key = request.key, .size = 4});
+      throw std::bad_alloc();
+    }
+  };
+  const auto env = base::make_virtual_env(1);
+  Client client(*env, std::make_shared<Throws>());
+  CHECK(run(*env, client.stat("key"))->size == 4);
+}
+
 TEST_CASE("traffic is counted by kind") {
   Fixture f;
   REQUIRE(f.create("one", "12345"));
