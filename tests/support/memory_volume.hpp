@@ -13,6 +13,7 @@
 #include <optional>
 #include <random>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include <snapvault/snapshot.hpp>
@@ -54,7 +55,8 @@ class MemoryVolume final : public BlockSource, public BlockSink {
   };
 
   explicit MemoryVolume(std::uint64_t size = 0) : bytes(size) {}
-  explicit MemoryVolume(base::Bytes content) : bytes(std::move(content)) {}
+  explicit MemoryVolume(base::Bytes content, Reports how = Reports::nothing)
+      : bytes(std::move(content)), reports(how) {}
 
   base::Bytes bytes;  // the content
 
