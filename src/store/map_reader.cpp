@@ -49,17 +49,16 @@ std::string place_name(const NodeEntry& entry, Position at) {
   const std::string of_map =
       "level " + std::to_string(at.level) + ", number " + std::to_string(at.index) + " of the map";
   if (entry.inlined) return "manifest (" + of_map + ")";
-  return format::pack_name(entry.pack) + " at " + std::to_string(std::uint64_t{entry.start16} * 16) +
-         ", node " + std::to_string(entry.slot) + " (" + of_map + ")";
+  return format::pack_name(entry.pack) + " at " +
+         std::to_string(std::uint64_t{entry.start16} * 16) + ", node " +
+         std::to_string(entry.slot) + " (" + of_map + ")";
 }
 
 Error damaged(const NodeEntry& entry, Position at, const char* reason, const char* message) {
   return Error(Errc::data_loss, reason, message).with_subject(place_name(entry, at));
 }
 
-Error misuse(const char* message) {
-  return Error(Errc::internal, reason::unexpected, message);
-}
+Error misuse(const char* message) { return Error(Errc::internal, reason::unexpected, message); }
 
 // true if the children of `inner` have places exactly if they stand in packs.
 bool has_places(const format::Inner& inner, bool inlined) {
@@ -154,7 +153,8 @@ Result<void> MapReader::State::open() {
 Result<void> MapReader::State::check(std::uint32_t level, std::uint64_t index) const {
   if (broken) return *broken;
   const bool root_node = level + 1 == height && index == 0;
-  if (!root_node && (level >= height || index >= (leaves + leaves_under(level) - 1) >> (6 * level))) {
+  if (!root_node &&
+      (level >= height || index >= (leaves + leaves_under(level) - 1) >> (6 * level))) {
     return misuse("a node outside the map was asked for");
   }
   return {};
@@ -264,8 +264,10 @@ Task<Result<std::shared_ptr<const NodeFrame>>> MapReader::State::frame(Position 
   request.stored = entry.stored;
   auto plain = co_await packs.read(entry.pack, request);
   if (!plain) {
-    co_return std::move(plain).error().with_subject(place_name(entry, at)).with_context(
-        "map node cannot be read");
+    co_return std::move(plain)
+        .error()
+        .with_subject(place_name(entry, at))
+        .with_context("map node cannot be read");
   }
   auto nodes = format::decode_node_frame(**plain);
   if (!nodes) co_return std::move(nodes).error().with_subject(place_name(entry, at));
@@ -285,7 +287,8 @@ MapReader::Item MapReader::State::run(std::uint64_t index, std::uint32_t level,
   const ChildState state = inner.children[child].state;
   while (child < format::kFanout && inner.children[child].state == state) ++child;
   const std::uint64_t node = index >> (6 * level);
-  const std::uint64_t stop = std::min(leaves, (node * format::kFanout + child) << (6 * (level - 1)));
+  const std::uint64_t stop =
+      std::min(leaves, (node * format::kFanout + child) << (6 * (level - 1)));
   Item item;
   item.kind = state == ChildState::zero ? Item::Kind::zero : Item::Kind::hole;
   item.first = index;

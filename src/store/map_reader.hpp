@@ -41,8 +41,8 @@ class MapReader {
   std::uint64_t leaves() const noexcept;  // ceil(size / leaf span)
   std::uint64_t blocks() const noexcept;  // ceil(size / block size)
 
-  // The run that holds leaf `index`: one leaf with content, or the largest known subtree of holes or
-  // zeros from `index` on, cut at the end of the volume.
+  // The run that holds leaf `index`: one leaf with content, or the largest known subtree of holes
+  // or zeros from `index` on, cut at the end of the volume.
   struct Item {
     enum class Kind : std::uint8_t { hole, zero, leaf } kind = Kind::hole;
     std::uint64_t first = 0;

@@ -17,9 +17,7 @@ using format::ChildState;
 
 constexpr int kCompressionLevel = 3;
 
-Error misuse(const char* message) {
-  return Error(Errc::internal, reason::unexpected, message);
-}
+Error misuse(const char* message) { return Error(Errc::internal, reason::unexpected, message); }
 
 // What an entry says of a node whose first `used` parts are of these states: alike parts need no
 // node.
@@ -178,7 +176,8 @@ Task<Result<void>> MapWriter::State::put(format::Leaf leaf,
   co_return Result<void>();
 }
 
-// The parent's next leaf, read and put: it may have to be cut, or to move between manifest and pack.
+// The parent's next leaf, read and put: it may have to be cut, or to move between manifest and
+// pack.
 Task<Result<void>> MapWriter::State::keep_leaf() {
   SV_CO_TRY(const NodeEntry entry, old_entry(0, next));
   const std::uint64_t shared = std::min(blocks, parent->blocks()) - next * format::kFanout;
@@ -240,8 +239,7 @@ Task<Result<void>> MapWriter::State::close(std::uint32_t level) {
   }
   const std::uint64_t first = index << (6 * level);
   const std::uint64_t used = ((next - 1 - first) >> (6 * (level - 1))) + 1;
-  const ChildState state =
-      level + 1 == height ? ChildState::node : summary(done.node, used);
+  const ChildState state = level + 1 == height ? ChildState::node : summary(done.node, used);
   base::Bytes bytes;
   if (state == ChildState::node) {
     format::compact_packs(done.node);
@@ -327,7 +325,7 @@ Task<Result<void>> MapWriter::State::release_tail(std::uint32_t level, std::uint
     const std::uint64_t begin = child << (6 * (level - 1));
     if (begin >= parent->leaves()) break;
     const std::uint64_t end = std::min(parent->leaves(), begin + leaves_under(level - 1));
-    if (end <= released && level <= height) continue;
+    if (end <= released) continue;
     SV_CO_CHECK(release_tail(level - 1, child));
   }
   co_return Result<void>();

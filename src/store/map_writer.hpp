@@ -16,9 +16,9 @@ namespace snapvault::store {
 class RefsBook {
  public:
   void add(const format::PackId& pack, std::int64_t change);
-  // As format::Refs wants it. `parent`: the parent's refs as stored in its commit (a full table or a
-  // delta), and how to name it as a base; nothing: a full table. Adds the parent's delta to ours.
-  format::Refs table() const;                       // all counts, zero ones left out
+  // As format::Refs wants it. `parent`: the parent's refs as stored in its commit (a full table or
+  // a delta), and how to name it as a base; nothing: a full table. Adds the parent's delta to ours.
+  format::Refs table() const;  // all counts, zero ones left out
   format::Refs delta(const format::Refs& parent_delta, const format::RefsBase& base) const;
 
  private:
@@ -35,9 +35,9 @@ class MapWriter {
             const format::KeyRing& keys, base::Env& env);
   ~MapWriter();
 
-  // The next leaf. `old`: the parent's leaf at this place if it is known to the caller, so that it is
-  // not read again; else nothing. A leaf without data becomes a hole or zero entry by itself, one
-  // equal to the parent's is kept.
+  // The next leaf. `old`: the parent's leaf at this place if it is known to the caller, so that it
+  // is not read again; else nothing. A leaf without data becomes a hole or zero entry by itself,
+  // one equal to the parent's is kept.
   base::Task<Result<void>> put(format::Leaf leaf, std::shared_ptr<const format::Leaf> old);
   // The next `count` leaves are those of the parent, which has that many. Where the volume grew or
   // shrank inside a leaf, its blocks are cut or joined by holes; a last block whose length changed

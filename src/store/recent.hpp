@@ -1,5 +1,5 @@
-// Recent: the entries used last, bounded by number and by weight. For a few dozen of them: a scan is
-// as fast as a table.
+// Recent: the entries used last, bounded by number and by weight. For a few dozen of them: a scan
+// is as fast as a table.
 #pragma once
 
 #include <algorithm>
@@ -28,11 +28,11 @@ class Recent {
 
   // Keeps `value`, whatever its weight, and lets go of the ones longest unused.
   void add(const Key& key, Value value, std::uint64_t weight = 1) {
-    while (!slots_.empty() &&
-           (slots_.size() >= count_max_ || weight_ > weight_max_ || weight > weight_max_ - weight_)) {
-      const auto oldest = std::min_element(
-          slots_.begin(), slots_.end(),
-          [](const Slot& a, const Slot& b) { return a.used < b.used; });
+    while (!slots_.empty() && (slots_.size() >= count_max_ || weight_ > weight_max_ ||
+                               weight > weight_max_ - weight_)) {
+      const auto oldest =
+          std::min_element(slots_.begin(), slots_.end(),
+                           [](const Slot& a, const Slot& b) { return a.used < b.used; });
       weight_ -= oldest->weight;
       *oldest = std::move(slots_.back());
       slots_.pop_back();

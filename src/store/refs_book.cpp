@@ -28,8 +28,7 @@ format::Refs RefsBook::table() const {
   return refs;
 }
 
-format::Refs RefsBook::delta(const format::Refs& parent_delta,
-                             const format::RefsBase& base) const {
+format::Refs RefsBook::delta(const format::Refs& parent_delta, const format::RefsBase& base) const {
   Counts sum = counts_;
   // A parent with a full table is itself the base.
   if (parent_delta.base) {

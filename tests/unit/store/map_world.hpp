@@ -19,11 +19,11 @@ namespace snapvault::store {
 
 // A snapshot as far as maps go.
 struct MapSnapshot {
-  format::Commit commit;   // with the refs as they are stored: a full table or a delta
-  format::Refs full;       // the table they come to
-  format::RefsBase base;   // how a child names the full table
+  format::Commit commit;  // with the refs as they are stored: a full table or a delta
+  format::Refs full;      // the table they come to
+  format::RefsBase base;  // how a child names the full table
   format::Refs base_full;
-  std::uint64_t packs = 0;   // written for it
+  std::uint64_t packs = 0;            // written for it
   std::vector<std::uint64_t> frames;  // nodes of each frame
 };
 

@@ -93,9 +93,12 @@ class History {
         if (height == 5) return (leaves_under(4) + below(1'000'000)) * kBlock;
         return below(leaves_under(static_cast<std::uint32_t>(height))) * kBlock;
       }
-      case 1: return (now + below(130)) * kBlock;
-      case 2: return (now - below(std::min<std::uint64_t>(130, now) + 1)) * kBlock;
-      default: return now * kBlock;
+      case 1:
+        return (now + below(130)) * kBlock;
+      case 2:
+        return (now - below(std::min<std::uint64_t>(130, now) + 1)) * kBlock;
+      default:
+        return now * kBlock;
     }
   }
 
@@ -146,7 +149,8 @@ class History {
   std::uint64_t span(std::uint64_t at, std::uint64_t max) {
     if (below(16) == 0) return max;
     const std::uint64_t step = leaves_under(static_cast<std::uint32_t>(below(4)));
-    const std::uint64_t length = below(2) == 0 ? some(some(max)) : base::round_up(at + 1, step) - at;
+    const std::uint64_t length =
+        below(2) == 0 ? some(some(max)) : base::round_up(at + 1, step) - at;
     return std::min(max, length);
   }
 
@@ -273,9 +277,8 @@ MapWorld::Describe change_one(std::uint64_t at, std::uint64_t number) {
       co_return Result<void>();
     }
   };
-  return [=](MapWriter& writer, MapReader* parent) {
-    return Body::run(writer, parent, at, number);
-  };
+  return
+      [=](MapWriter& writer, MapReader* parent) { return Body::run(writer, parent, at, number); };
 }
 
 Task<Result<void>> keep_all(MapWriter& writer, MapReader* parent) {
