@@ -64,7 +64,9 @@ snapvault::BackupOptions make_options(const Globals& globals, const Backup& give
   using snapvault::BackupMode;
   snapvault::BackupOptions options;
   options.source = given.source.empty() ? default_source(given.path) : given.source;
-  if (!given.full.empty() && given.incremental) wrong_usage("--full and --incremental exclude each other");
+  if (!given.full.empty() && given.incremental) {
+    wrong_usage("--full and --incremental exclude each other");
+  }
   if (given.incremental) options.mode = BackupMode::incremental;
   if (given.full == "logical") options.mode = BackupMode::full;
   if (given.full == "physical") options.mode = BackupMode::full_physical;
@@ -151,9 +153,10 @@ void add_backup_command(CLI::App& app, Globals& globals, Run& run) {
   const auto given = std::make_shared<Backup>();
   volume->add_option("path", given->path, "Image file or block device")->required();
   volume->add_option("--source", given->source, "[CLUSTER/]NAME (default: HOSTNAME/file name)");
-  volume->add_option("--full", given->full, "Read everything; =physical shares no stored data")
-      ->expected(0, 1)
-      ->default_str("logical")
+  // A flag with a value, so that a bare --full does not swallow the path behind it.
+  volume
+      ->add_flag("--full{logical}", given->full,
+                 "Read everything; --full=physical shares no stored data")
       ->check(CLI::IsMember({"logical", "physical"}));
   volume->add_flag("--incremental", given->incremental, "Fail without a parent");
   volume->add_option("--parent", given->parent, "Snapshot to be incremental to");

@@ -26,7 +26,7 @@ base::Task<Result<bool>> claimed_unchanged(Job& job, BlockSource& source, std::u
   ClaimCursor cursor(job.env, source, size, true, size);
   for (std::uint64_t at = offset; at < offset + length;) {
     SV_CO_TRY(const auto run, cursor.at(at));
-    if (run.claim != Claim::unchanged) co_return false;
+    if (!run.unchanged) co_return false;
     at = run.end;
   }
   co_return true;

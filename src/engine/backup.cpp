@@ -337,15 +337,18 @@ Task<Result<Unit>> Backup::make_unit(std::uint64_t at, std::uint64_t end) {
   for (auto begin = at; begin < end;) {
     const auto stop = std::min(end, begin + block);
     SV_CO_TRY(auto run, claims_->at(begin));
-    const auto claim = run.claim;
+    auto claim = run.claim;
     bool uniform = true;  // a block is only what all of it is claimed to be
+    bool unchanged = run.unchanged;
     while (run.end < stop) {
       SV_CO_TRY(run, claims_->at(run.end));
       uniform = uniform && run.claim == claim;
+      unchanged = unchanged && run.unchanged;
     }
+    if (!uniform) claim = unchanged ? Claim::unchanged : Claim::unknown;
     const auto blocks = uniform ? std::max<std::uint64_t>(1, (std::min(run.end, end) - begin) / block)
                                 : 1;
-    unit.claims.insert(unit.claims.end(), blocks, uniform ? claim : Claim::unknown);
+    unit.claims.insert(unit.claims.end(), blocks, claim);
     begin += blocks * block;
   }
   if (end == size()) unit.claims.resize((end - at + block - 1) / block, Claim::unknown);

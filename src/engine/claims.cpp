@@ -79,13 +79,18 @@ ClaimRun ClaimCursor::run_in_page(std::uint64_t offset) const noexcept {
 // A contradiction is no claim. Zero wins over unchanged: it needs no trust in an earlier state.
 ClaimRun ClaimCursor::judge(ExtentFlags flags, std::uint64_t offset,
                             std::uint64_t end) const noexcept {
-  if (has(flags, ExtentFlags::hole)) return {Claim::hole, end};
-  if (has(flags, ExtentFlags::zero)) return {Claim::zero, end};
-  if (has(flags, ExtentFlags::unchanged) && !has(flags, ExtentFlags::changed) &&
-      offset < unchanged_end_) {
-    return {Claim::unchanged, std::min(end, unchanged_end_)};
+  ClaimRun run;
+  run.unchanged = has(flags, ExtentFlags::unchanged) && !has(flags, ExtentFlags::changed) &&
+                  offset < unchanged_end_;
+  run.end = run.unchanged ? std::min(end, unchanged_end_) : end;
+  if (has(flags, ExtentFlags::hole)) {
+    run.claim = Claim::hole;
+  } else if (has(flags, ExtentFlags::zero)) {
+    run.claim = Claim::zero;
+  } else if (run.unchanged) {
+    run.claim = Claim::unchanged;
   }
-  return {Claim::unknown, end};
+  return run;
 }
 
 }  // namespace snapvault::engine

@@ -13,7 +13,8 @@ enum class Claim : std::uint8_t { unknown, zero, hole, unchanged };
 
 struct ClaimRun {
   Claim claim = Claim::unknown;
-  std::uint64_t end = 0;  // the claim holds from where it was asked up to here
+  bool unchanged = false;  // since the base; also of a zero or hole
+  std::uint64_t end = 0;   // both hold from where it was asked up to here
 };
 
 // Loop only; the source's callbacks run on env.io(). Asked at rising offsets, each page is fetched

@@ -188,13 +188,13 @@ Result<ExtentPage> VolumeFile::extents(std::uint64_t offset, std::uint64_t lengt
       const auto changed = locate(state_->changed, at);
       const auto data = locate(state_->changed_data, at);
       until = std::min({until, changed.until, data.until});
-      if (changed.inside) flags = flags | ExtentFlags::changed;
+      flags = flags | (changed.inside ? ExtentFlags::changed : ExtentFlags::unchanged);
       if (changed.inside && !data.inside) flags = flags | ExtentFlags::zero;
     }
     auto& out = page.extents;
     if (!out.empty() && out.back().offset + out.back().length == at && out.back().flags == flags) {
       out.back().length += until - at;
-    } else if (flags != ExtentFlags::none) {
+    } else if (flags != ExtentFlags::none && flags != ExtentFlags::unchanged) {
       if (out.size() == kExtentsPerPage) break;
       out.push_back({at, until - at, flags});
     }
