@@ -1,5 +1,5 @@
-// Bloom: says "certainly not" or "perhaps" of a block prefix. Blocked: all bits of an entry stand in
-// one cache line (Putze, Sanders, Singler 2007), so a question costs one miss.
+// Bloom: says "certainly not" or "perhaps" of a block prefix. Blocked: all bits of an entry stand
+// in one cache line (Putze, Sanders, Singler 2007), so a question costs one miss.
 #pragma once
 
 #include <algorithm>

@@ -80,10 +80,16 @@ base::Bytes build(const format::KeyRing& keys, const std::string& name,
 
 struct Index::State {
   State(provider::Client& c, const Repository& r, Session& s, PackReader& p, IndexOptions o)
-      : client(c), repository(r), session(s), reader(p), options(o), env(c.env()),
+      : client(c),
+        repository(r),
+        session(s),
+        reader(p),
+        options(o),
+        env(c.env()),
         entries_max(std::max(kSegmentEntriesMin, o.memory_bytes_max / 4 / kOwnBlockBytes)),
         segments(c, r.keys, o.memory_bytes_max),
-        places(p, r, env.loop(), o.memory_bytes_max / 4), writing(env.loop(), 1) {}
+        places(p, r, env.loop(), o.memory_bytes_max / 8),
+        writing(env.loop(), 1) {}
 
   std::optional<BlockPlace> own_place(const format::BlockPrefix& prefix) const;
   void keep(const format::BlockPrefix& prefix, const BlockPlace& place);
@@ -116,8 +122,8 @@ struct Index::State {
   Segments segments;
   PackPlaces places;
 
-  base::Semaphore writing;   // one segment at a time
-  Batch pending;             // packs for the next segment
+  base::Semaphore writing;  // one segment at a time
+  Batch pending;            // packs for the next segment
   std::uint64_t pending_blocks = 0;
   base::Nanoseconds pending_since = 0;
   std::uint32_t next_segment = 0;
@@ -376,11 +382,25 @@ void Index::dropped(const format::BlockId& block) {
 }
 
 base::Task<std::optional<BlockPlace>> Index::wait_for(format::BlockId block) {
+  State& self = *state_;
   const auto prefix = format::prefix_of(block);
-  const auto claim = state_->claims.find(prefix);
-  if (claim == state_->claims.end()) co_return state_->own_place(prefix);
-  ClaimWait wait(claim->second);
-  co_return co_await wait;
+  for (;;) {
+    if (const auto place = self.own_place(prefix)) co_return self.found(*place).place;
+    if (const auto claim = self.claims.find(prefix); claim != self.claims.end()) {
+      ClaimWait wait(claim->second);
+      co_return co_await wait;
+    }
+    // Settled since the caller asked: a segment holds it by now, or it was dropped.
+    std::vector<format::BlockId> one{block};
+    auto finding = find(std::move(one));
+    const auto answers = co_await std::move(finding);
+    if (!answers) co_return std::nullopt;
+    const auto& answer = answers->front();
+    if (answer.kind == Answer::Kind::found) co_return answer.place;
+    if (answer.kind == Answer::Kind::pending) continue;
+    dropped(block);
+    co_return std::nullopt;
+  }
 }
 
 base::Task<Result<void>> Index::add_pack(FinishedPack pack) {

@@ -1,8 +1,9 @@
 // Index: which blocks the repository holds already. Exact on a local store, bounded in memory.
 //
-// In memory: this session's blocks of packs that no segment names yet, a Bloom filter over all
-// segments (at most a quarter of the budget), and an LRU of decrypted segment records and pack
-// directories. A block the filter knows is looked up in its segment, so answers are exact.
+// In memory: this session's blocks of packs that no segment names yet (a quarter of the budget), a
+// Bloom filter over all segments (at most half), and the decrypted segment records and the pack
+// directories used last (an eighth each). A block the filter knows is looked up in its segment, so
+// answers are exact.
 #pragma once
 
 #include <cstdint>
@@ -47,10 +48,13 @@ class Index {
   // condemned packs count as absent.
   base::Task<Result<std::vector<Answer>>> find(std::vector<format::BlockId> blocks);
 
-  // Settles a claim; wakes those who wait for it.
+  // Settles a claim; wakes those who wait for it. Every claim must be settled on every path, also
+  // when memory is short: the others would wait for ever.
   void stored(const format::BlockId& block, const BlockPlace& place);
   void dropped(const format::BlockId& block);
-  // After pending: the place, or nothing if the claim was dropped (then ask again with find).
+  // After pending: the place, wherever the block stands by now; or nothing if its claim was dropped
+  // or the store failed (then ask again with find). Settle own claims first: two callers that wait
+  // for each other would wait for ever.
   base::Task<std::optional<BlockPlace>> wait_for(format::BlockId block);
 
   // A pack of this session is up: its blocks go into the next segment, written every 64 packs or
@@ -63,8 +67,8 @@ class Index {
   // whole, checked by its CRC and offered for reuse (and indexed with ours).
   base::Task<Result<void>> adopt(const format::SessionId& dead);
 
-  std::uint64_t entries() const noexcept;      // in all segments loaded
-  std::uint64_t stored_bytes() const noexcept; // of segments written
+  std::uint64_t entries() const noexcept;       // in all segments loaded
+  std::uint64_t stored_bytes() const noexcept;  // of segments written
   // Segments, records of them and packs that could not be read: their blocks count as absent.
   std::uint64_t damaged() const noexcept;
 

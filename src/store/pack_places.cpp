@@ -40,8 +40,7 @@ base::Task<Result<PackPlaces::Cache::Pointer>> PackPlaces::load(const format::In
 }
 
 base::Task<Result<std::optional<BlockPlace>>> PackPlaces::at(const format::IndexPack& pack,
-                                                             std::uint32_t frame,
-                                                             std::uint8_t slot,
+                                                             std::uint32_t frame, std::uint8_t slot,
                                                              format::BlockPrefix prefix) {
   const std::optional<BlockPlace> nowhere;
   if (unreadable_.contains(pack.id)) co_return nowhere;
@@ -66,9 +65,10 @@ std::optional<BlockPlace> PackPlaces::recent(const format::BlockPrefix& prefix) 
   for (const auto& loaded : recent_) {
     if (!loaded) continue;
     const auto& prefixes = loaded->directory.prefixes;
-    const auto found = std::lower_bound(
-        loaded->by_prefix.begin(), loaded->by_prefix.end(), prefix,
-        [&](std::uint32_t index, const format::BlockPrefix& want) { return prefixes[index] < want; });
+    const auto found = std::lower_bound(loaded->by_prefix.begin(), loaded->by_prefix.end(), prefix,
+                                        [&](std::uint32_t index, const format::BlockPrefix& want) {
+                                          return prefixes[index] < want;
+                                        });
     if (found == loaded->by_prefix.end() || prefixes[*found] != prefix) continue;
     const auto& frames = loaded->directory.frames;
     const auto behind = std::upper_bound(

@@ -74,7 +74,9 @@ std::optional<Span> span_of(const FrameRequest& frame) noexcept {
 
 struct PackReader::State {
   State(provider::Client& c, const format::KeyRing& k)
-      : client(c), keys(k), env(c.env()),
+      : client(c),
+        keys(k),
+        env(c.env()),
         known(env.loop(), kPacksKnownMax, [](const auto&) -> std::uint64_t { return 1; }) {}
 
   // One read_many: what to decrypt, and where the plain frames go.

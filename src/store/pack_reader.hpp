@@ -57,8 +57,8 @@ class PackReader {
   base::Task<Result<Fetched>> fetch(format::PackId pack, std::vector<FrameRequest> frames);
 
   // The directory of a pack, from its tail. `known`: what an index segment says of the pack, which
-  // saves asking for its size and, most often, a second request. `whole`: reads all of it and checks
-  // the CRC too. Errors: data_loss, unsupported (newer_format).
+  // saves asking for its size and, most often, a second request. `whole`: reads all of it and
+  // checks the CRC too. Errors: data_loss, unsupported (newer_format).
   struct PackDirectory {
     format::IndexPack pack;
     format::Directory directory;

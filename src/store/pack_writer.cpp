@@ -68,9 +68,15 @@ Result<SealedPack> seal_pack(format::PackBuilder builder) {
 
 struct PackWriter::State {
   State(provider::Client& c, const format::KeyRing& k, Session& s, PackWriterOptions o)
-      : client(c), keys(k), session(s), options(std::move(o)), env(c.env()),
-        uploads_max(options.uploads_max > 0 ? options.uploads_max : 1), turn(env.loop(), 1),
-        buffers(env.loop(), uploads_max + 1), uploads(env.loop(), uploads_max),
+      : client(c),
+        keys(k),
+        session(s),
+        options(std::move(o)),
+        env(c.env()),
+        uploads_max(options.uploads_max > 0 ? options.uploads_max : 1),
+        turn(env.loop(), 1),
+        buffers(env.loop(), uploads_max + 1),
+        uploads(env.loop(), uploads_max),
         quiet(env.loop()) {
     quiet.set();
   }
@@ -80,6 +86,7 @@ struct PackWriter::State {
   base::Task<Result<void>> rotate();
   base::Task<Result<void>> upload(std::shared_ptr<OpenPack> pack);
   base::Task<Result<void>> put(OpenPack& pack);
+  base::Task<Result<void>> end();
   base::Bytes take_buffer();
   void give_back(std::shared_ptr<base::Bytes> buffer);
   void fail(Error error) noexcept {
@@ -101,6 +108,8 @@ struct PackWriter::State {
   std::shared_ptr<OpenPack> open;
   std::vector<std::shared_ptr<base::Bytes>> idle;  // buffers that were uploaded
   std::optional<Error> failure;                    // the first; nothing more goes up after it
+  // Made at the start: without memory for it later, what runs could not be waited for.
+  std::optional<base::Task<Result<void>>> ending;
   std::uint32_t next_pack = 0;
   std::uint64_t stored_bytes = 0, packs = 0;
 };
@@ -150,8 +159,9 @@ base::Task<Result<void>> PackWriter::State::make_room(std::uint64_t stored_size,
 }
 
 base::Task<Result<FramePlace>> PackWriter::State::place(const Frame& frame) {
-  if (frame.payload.empty() || frame.prefixes.empty() || frame.prefixes.size() > format::kFrameBlocksMax ||
-      frame.plain_size > format::kPlainMax || frame.payload.size() > format::kPlainMax) {
+  if (frame.payload.empty() || frame.prefixes.empty() ||
+      frame.prefixes.size() > format::kFrameBlocksMax || frame.plain_size > format::kPlainMax ||
+      frame.payload.size() > format::kPlainMax) {
     co_return Error(Errc::internal, reason::unexpected, "a frame is out of bounds");
   }
   auto mine = co_await turn.acquire(1);
@@ -176,11 +186,11 @@ base::Task<Result<FramePlace>> PackWriter::State::place(const Frame& frame) {
   };
   auto task = base::run_on(env, env.cpu(), work);
   co_await std::move(task);
-  co_return FramePlace{.pack = pack->builder.id(),
-                       .frame = at.frame,
-                       .start16 = at.start16,
-                       .stored = static_cast<std::uint32_t>(frame.payload.size() +
-                                                            format::kRecordOverhead)};
+  co_return FramePlace{
+      .pack = pack->builder.id(),
+      .frame = at.frame,
+      .start16 = at.start16,
+      .stored = static_cast<std::uint32_t>(frame.payload.size() + format::kRecordOverhead)};
 }
 
 // Holding the turn: nobody reserves in the pack after this.
@@ -235,7 +245,9 @@ base::Task<Result<void>> PackWriter::State::put(OpenPack& pack) {
 
 PackWriter::PackWriter(provider::Client& client, const format::KeyRing& keys, Session& session,
                        PackWriterOptions options)
-    : state_(std::make_unique<State>(client, keys, session, std::move(options))) {}
+    : state_(std::make_unique<State>(client, keys, session, std::move(options))) {
+  state_->ending.emplace(state_->end());
+}
 PackWriter::~PackWriter() = default;
 
 base::Task<Result<FramePlace>> PackWriter::append(const Frame& frame) {
@@ -254,27 +266,33 @@ base::Task<Result<FramePlace>> PackWriter::append(const Frame& frame) {
   co_return *self.failure;
 }
 
-base::Task<Result<void>> PackWriter::finish() {
-  State& self = *state_;
+base::Task<Result<void>> PackWriter::State::end() {
   std::exception_ptr thrown;
   {
-    auto turn = co_await self.turn.acquire(1);
+    auto mine = co_await turn.acquire(1);
     try {
-      if (!self.failure && self.open && !self.open->builder.empty()) {
-        auto task = self.rotate();
+      if (!failure && open && !open->builder.empty()) {
+        auto task = rotate();
         auto rotated = co_await std::move(task);
         base::permit_unchecked(rotated, "the writer keeps its failure");
       }
     } catch (...) {
       thrown = std::current_exception();
     }
-    self.open.reset();
+    open.reset();
   }
-  if (thrown) self.fail(base::error_from(thrown));
-  co_await self.quiet.wait();
-  co_await self.uploads.idle();
-  if (self.failure) co_return *self.failure;
+  if (thrown) fail(base::error_from(thrown));
+  co_await quiet.wait();
+  co_await uploads.idle();
+  if (failure) co_return *failure;
   co_return Result<void>();
+}
+
+base::Task<Result<void>> PackWriter::finish() {
+  if (!state_->ending) return state_->end();
+  auto task = *std::move(state_->ending);
+  state_->ending.reset();
+  return task;
 }
 
 std::uint64_t PackWriter::stored_bytes() const noexcept { return state_->stored_bytes; }

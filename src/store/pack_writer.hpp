@@ -19,8 +19,8 @@ struct Frame {
   format::RecordKind kind = format::RecordKind::frame;
   format::RecordCodec codec = format::RecordCodec::raw;
   std::uint32_t plain_size = 0;
-  base::ByteView payload;                          // compressed, or as it is
-  std::span<const format::BlockPrefix> prefixes;   // of its blocks or nodes, in slot order
+  base::ByteView payload;                         // compressed, or as it is
+  std::span<const format::BlockPrefix> prefixes;  // of its blocks or nodes, in slot order
 };
 
 // Where a frame went. What format::Place needs, with the pack by name.
@@ -57,7 +57,7 @@ class PackWriter {
   base::Task<Result<FramePlace>> append(const Frame& frame);
 
   // Seals and uploads what is open and waits for all uploads. Must be awaited before destruction,
-  // on every path; after a failure it just waits.
+  // on every path; after a failure it just waits. The first call needs no memory.
   base::Task<Result<void>> finish();
 
   std::uint64_t stored_bytes() const noexcept;  // of packs sealed so far

@@ -33,9 +33,9 @@ Result<void> parse_segment(const format::KeyRing& keys, base::ByteView object,
 }
 
 // One record out of the whole object.
-Result<std::vector<format::IndexEntry>> read_entries(const Segments::Segment& segment,
-                                                     const format::SegmentTable::EntryRecord& record,
-                                                     base::ByteView object) {
+Result<std::vector<format::IndexEntry>> read_entries(
+    const Segments::Segment& segment, const format::SegmentTable::EntryRecord& record,
+    base::ByteView object) {
   if (record.offset > object.size() || record.stored > object.size() - record.offset) {
     return Error(Errc::data_loss, reason::bad_format, "a segment is shorter than it should be");
   }
@@ -47,9 +47,13 @@ Result<std::vector<format::IndexEntry>> read_entries(const Segments::Segment& se
 
 Segments::Segments(provider::Client& client, const format::KeyRing& keys,
                    std::uint64_t memory_bytes_max)
-    : client_(client), keys_(keys), env_(client.env()), share_(memory_bytes_max / 4),
+    : client_(client),
+      keys_(keys),
+      env_(client.env()),
+      filter_bytes_max_(memory_bytes_max / 2),
+      loading_bytes_max_(memory_bytes_max / 8),
       loading_(env_.loop(), 1),
-      records_(env_.loop(), share_, [](const Entries& entries) -> std::uint64_t {
+      records_(env_.loop(), memory_bytes_max / 8, [](const Entries& entries) -> std::uint64_t {
         return entries.capacity() * sizeof(format::IndexEntry);
       }) {}
 
@@ -66,7 +70,7 @@ base::Task<Result<void>> Segments::load(format::SessionId own) {
   std::uint64_t bytes = 0;
   for (const auto& object : objects) bytes += std::min(object.size, format::kObjectMax);
   // Entries make up nearly all of a segment.
-  Bloom filter(bytes / format::kIndexEntrySize, share_);
+  Bloom filter(bytes / format::kIndexEntrySize, filter_bytes_max_);
   std::vector<std::shared_ptr<Segment>> loaded;
   auto loading = load_all(std::move(objects), filter, loaded);
   SV_CO_CHECK(std::move(loading));
@@ -79,7 +83,7 @@ base::Task<Result<void>> Segments::load(format::SessionId own) {
 
 base::Task<Result<void>> Segments::load_all(std::vector<ObjectInfo> objects, Bloom& filter,
                                             std::vector<std::shared_ptr<Segment>>& loaded) {
-  base::Semaphore memory(env_.loop(), share_);
+  base::Semaphore memory(env_.loop(), loading_bytes_max_);
   auto body = [&](base::TaskGroup& group) -> base::Task<Result<void>> {
     for (auto& object : objects) {
       auto task = load_one(std::move(object), memory, filter, loaded);
@@ -174,12 +178,11 @@ Bloom& Segments::open_filter() {
   for (const auto& filter : filters_) used += filter.bytes();
   const auto entries =
       std::max(kFilterEntriesMin, filters_.empty() ? 0 : 2 * filters_.back().capacity());
-  if (filters_.empty() || used + entries * Bloom::kBytesPerEntry <= share_) {
-    return filters_.emplace_back(entries, share_ - std::min(used, share_));
+  if (filters_.empty() || used + entries * Bloom::kBytesPerEntry <= filter_bytes_max_) {
+    return filters_.emplace_back(entries, filter_bytes_max_ - std::min(used, filter_bytes_max_));
   }
-  return *std::max_element(filters_.begin(), filters_.end(), [](const Bloom& a, const Bloom& b) {
-    return a.bytes() < b.bytes();
-  });
+  return *std::max_element(filters_.begin(), filters_.end(),
+                           [](const Bloom& a, const Bloom& b) { return a.bytes() < b.bytes(); });
 }
 
 bool Segments::may_contain(const format::BlockPrefix& prefix) const noexcept {
@@ -237,11 +240,10 @@ base::Task<Result<void>> Segments::answer(const Segment& segment, std::size_t re
   const auto load = [&](std::uint64_t) { return read_record(segment, record); };
   auto task = records_.get(segment.ordinal << 32 | record, load);
   SV_CO_TRY(const auto entries, std::move(task));
-  auto entry = std::lower_bound(
-      entries->begin(), entries->end(), question.prefix,
-      [](const format::IndexEntry& one, const format::BlockPrefix& want) {
-        return one.prefix < want;
-      });
+  auto entry = std::lower_bound(entries->begin(), entries->end(), question.prefix,
+                                [](const format::IndexEntry& one, const format::BlockPrefix& want) {
+                                  return one.prefix < want;
+                                });
   for (; entry != entries->end() && entry->prefix == question.prefix; ++entry) {
     if (question.place) break;  // another segment was quicker
     if (entry->pack >= segment.table.packs.size()) continue;
@@ -263,8 +265,7 @@ base::Task<Result<Segments::Cache::Pointer>> Segments::read_record(const Segment
   if (!stored && !is_damage(stored.error())) co_return std::move(stored).error();
   const auto work = [&]() -> Result<void> {
     if (!stored) return stored.error();
-    SV_TRY(*entries,
-           format::read_segment_entries(*segment.keys, segment.table, place, *stored));
+    SV_TRY(*entries, format::read_segment_entries(*segment.keys, segment.table, place, *stored));
     return {};
   };
   auto task = base::run_on(env_, env_.cpu(), work);

@@ -1,5 +1,6 @@
-// Segments: the index objects of a store, searched within a bound on memory: a Bloom filter over all
-// of them, the table of each (its packs, and where its records start), and the records read last.
+// Segments: the index objects of a store, searched within a bound on memory: a Bloom filter over
+// all of them, the table of each (its packs, and where its records start), and the records read
+// last.
 #pragma once
 
 #include <cstdint>
@@ -17,8 +18,8 @@ namespace snapvault::store {
 // Loop only; decryption runs on env.cpu().
 class Segments {
  public:
-  // The filter and the records take at most a quarter of the memory each, and so do whole segments
-  // while they are loaded (or one of them, if it is larger).
+  // The filter takes at most half of the memory: a wrong "perhaps" costs a look into every segment.
+  // The records take an eighth, and so do whole segments while they are loaded (or one, if larger).
   Segments(provider::Client& client, const format::KeyRing& keys, std::uint64_t memory_bytes_max);
 
   // Reads all segments in the store but those of session `own`. Once it succeeded it does nothing.
@@ -72,7 +73,7 @@ class Segments {
   provider::Client& client_;
   const format::KeyRing& keys_;
   base::Env& env_;
-  std::uint64_t share_;  // a quarter of the memory
+  std::uint64_t filter_bytes_max_, loading_bytes_max_;
   base::Semaphore loading_;
   bool loaded_ = false;
   std::vector<std::shared_ptr<Segment>> segments_;

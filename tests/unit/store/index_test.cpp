@@ -6,7 +6,8 @@
 #include <unordered_set>
 
 #include "format/segment.hpp"
-#include "pack_world.hpp"
+#include "unit/store/pack_world.hpp"
+#include "unit/store/short_memory.hpp"
 
 namespace snapvault::store {
 namespace {
@@ -15,7 +16,9 @@ namespace {
 class Backup {
  public:
   explicit Backup(PackWorld& in, IndexOptions options = {}, std::uint64_t pack_size = 4096)
-      : world(in), session(in.session()), reader(in.client, in.repository->keys),
+      : world(in),
+        session(in.session()),
+        reader(in.client, in.repository->keys),
         index(in.client, *in.repository, *session, reader, options),
         writer(in.client, in.repository->keys, *session, writer_options(pack_size)) {}
 
@@ -24,17 +27,19 @@ class Backup {
     std::vector<format::BlockId> open;
     for (const auto n : numbers) open.push_back(block_id(n));
     while (!open.empty()) {
+      std::vector<format::BlockId> fresh, waiting, again;
+      for (auto* list : {&fresh, &waiting, &again}) list->reserve(open.size());
+      Claimed claimed{index, fresh};
       auto finding = index.find(open);
       SV_CO_TRY(const auto answers, std::move(finding));
-      std::vector<format::BlockId> fresh, waiting, again;
       for (std::size_t i = 0; i < open.size(); ++i) {
-        switch (answers[i].kind) {
-          case Index::Answer::Kind::found: note(open[i], answers[i].place, found); break;
-          case Index::Answer::Kind::claimed: fresh.push_back(open[i]); break;
-          case Index::Answer::Kind::pending: waiting.push_back(open[i]); break;
-        }
+        if (answers[i].kind == Index::Answer::Kind::claimed) fresh.push_back(open[i]);
+        if (answers[i].kind == Index::Answer::Kind::pending) waiting.push_back(open[i]);
       }
-      auto storing = store_fresh(fresh, again);
+      for (std::size_t i = 0; i < open.size(); ++i) {
+        if (answers[i].kind == Index::Answer::Kind::found) note(open[i], answers[i].place, found);
+      }
+      auto storing = store_fresh(claimed, again);
       SV_CO_CHECK(std::move(storing));
       for (const auto& id : waiting) {
         const auto place = co_await index.wait_for(id);
@@ -42,6 +47,7 @@ class Backup {
           note(id, *place, found);
         } else {
           again.push_back(id);
+          ++unanswered;
         }
       }
       open = std::move(again);
@@ -64,6 +70,7 @@ class Backup {
   PackWriter writer;
   std::map<format::BlockId, BlockPlace> places;  // of all blocks asked for
   std::uint64_t found = 0, stored = 0;
+  std::uint64_t unanswered = 0;  // waited for in vain
   std::uint64_t drop_every = 0;  // drops each n-th frame, as if it had failed
 
  private:
@@ -77,9 +84,18 @@ class Backup {
     places[id] = place;
     ++count;
   }
+  // Drops the claims that are not settled when memory is short, as others wait for them.
+  struct Claimed {
+    Index& index;
+    const std::vector<format::BlockId>& blocks;
+    std::size_t settled = 0;
+    ~Claimed() {
+      while (settled < blocks.size()) index.dropped(blocks[settled++]);
+    }
+  };
   // Those that were dropped are to be asked for again.
-  base::Task<Result<void>> store_fresh(const std::vector<format::BlockId>& fresh,
-                                       std::vector<format::BlockId>& again) {
+  base::Task<Result<void>> store_fresh(Claimed& claimed, std::vector<format::BlockId>& again) {
+    const auto& fresh = claimed.blocks;
     std::optional<Error> failure;
     for (std::size_t i = 0; i < fresh.size(); i += 4) {
       const auto to = std::min(fresh.size(), i + 4);
@@ -97,6 +113,7 @@ class Backup {
         }
       }
       for (auto at = i; at < to; ++at) {
+        ++claimed.settled;
         if (!place) {
           index.dropped(fresh[at]);
           again.push_back(fresh[at]);
@@ -127,7 +144,8 @@ class Backup {
 };
 
 // Each batch is a coroutine of its own, and many run at once.
-base::Task<Result<void>> store_all(Backup& backup, std::vector<std::vector<std::uint64_t>> batches) {
+base::Task<Result<void>> store_all(Backup& backup,
+                                   std::vector<std::vector<std::uint64_t>> batches) {
   auto body = [&](base::TaskGroup& group) -> base::Task<Result<void>> {
     for (auto& batch : batches) {
       auto task = backup.store(std::move(batch));
@@ -190,6 +208,7 @@ void check_histories(std::uint64_t seed, const IndexOptions& options, std::uint6
     world.run(store_all(backup, std::move(batches)));
     CHECK(backup.stored == model.size() - before);
     CHECK(backup.index.damaged() == 0);
+    if (drop_every == 0) CHECK(backup.unanswered == 0);
     check_places(backup);
   }
   CHECK(world.keys("index/").size() >= 5);
@@ -353,8 +372,7 @@ TEST_SUITE("store/index") {
     Backup backup(world);
     world.run(backup.store({1000}));
     const auto object = world.run(world.client.get(name));
-    const auto table =
-        *format::read_segment_table(world.repository->keys, name, object);
+    const auto table = *format::read_segment_table(world.repository->keys, name, object);
     world.flip(name, table.records.front().offset + 40);
     world.run(store_all(backup, {numbers(0, 200)}));
     CHECK(backup.stored == 201);
@@ -445,6 +463,37 @@ TEST_SUITE("store/index") {
     }
   }
 
+  TEST_CASE("whichever allocation fails, nothing hangs, and the same backup succeeds afterwards") {
+    std::int64_t visited = 0;
+    for (std::int64_t n = 1;; n += n < 600 ? 1 : 7) {
+      CAPTURE(n);
+      PackWorld world(static_cast<std::uint64_t>(n));
+      back_up(world, 0, 60);
+      bool last = false;
+      {
+        Backup backup(world);
+        Result<void> done = Error(Errc::internal, "unexpected", "it threw");
+        std::vector<std::vector<std::uint64_t>> batches{numbers(20, 60), numbers(40, 90),
+                                                        numbers(80, 100)};
+        try {
+          const ShortMemory memory(n);
+          done = world.attempt(store_all(backup, std::move(batches)));
+          last = !memory.failed();
+        } catch (const std::bad_alloc&) {
+        }
+        base::permit_unchecked(world.attempt(backup.writer.finish()), "it waits for what runs");
+        if (done) check_places(backup);
+        CHECK((done || done.error().code() == Errc::resource_exhausted));
+        if (last) CHECK(done);
+      }
+      back_up(world, 0, 100);
+      CHECK(back_up(world, 0, 100) == 0);
+      if (last) break;
+      ++visited;
+    }
+    CHECK(visited > 300);
+  }
+
   TEST_CASE("a segment holds what its packs hold, and a filter of the right size") {
     // Synthetic: one segment of many entries. Blocks that are not in it are nearly never looked up.
     PackWorld world;
@@ -459,9 +508,9 @@ TEST_SUITE("store/index") {
     other.bytes[0] = std::byte{1};
     packs[0].id.session = other;
     const auto name = format::segment_name(other, 0);
-    world.run(world.client.create(
-        name, PutBody(format::build_segment(world.repository->keys, name, salt, packs,
-                                            std::move(entries)))));
+    world.run(
+        world.client.create(name, PutBody(format::build_segment(world.repository->keys, name, salt,
+                                                                packs, std::move(entries)))));
     Backup backup(world);
     std::vector<format::BlockId> absent;
     for (std::uint64_t i = 0; i < 2000; ++i) absent.push_back(block_id(count + i));

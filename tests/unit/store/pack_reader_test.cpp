@@ -1,6 +1,6 @@
 #include "store/pack_reader.hpp"
 
-#include "pack_world.hpp"
+#include "unit/store/pack_world.hpp"
 
 namespace snapvault::store {
 namespace {

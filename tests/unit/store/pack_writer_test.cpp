@@ -4,8 +4,8 @@
 #include <set>
 
 #include "codec/crc64.hpp"
-#include "pack_world.hpp"
 #include "provider/blocking.hpp"
+#include "unit/store/pack_world.hpp"
 
 namespace snapvault::store {
 namespace {
