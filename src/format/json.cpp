@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <utility>
 
 #include <boost/json/basic_parser_impl.hpp>
 
@@ -63,7 +64,7 @@ struct TreeBuilder {
   static bool has_duplicate(const Json::Object& members) {
     std::vector<std::string_view> keys;
     keys.reserve(members.size());
-    for (const auto& [key, value] : members) keys.push_back(key);
+    for (const auto& member : members) keys.push_back(member.key);
     std::sort(keys.begin(), keys.end());
     return std::adjacent_find(keys.begin(), keys.end()) != keys.end();
   }
@@ -86,8 +87,8 @@ struct TreeBuilder {
     } else if (auto* array = std::get_if<Json::Array>(&open_.back().value)) {
       array->push_back(std::move(value));
     } else {
-      std::get<Json::Object>(open_.back().value)
-          .emplace_back(std::move(keys_.back()), std::move(value));
+      auto& members = std::get<Json::Object>(open_.back().value);
+      members.push_back({std::move(keys_.back()), std::move(value)});
       keys_.pop_back();
     }
     return true;
@@ -164,9 +165,9 @@ void write_json(std::string& out, const Json& json) {
       out += '{';
       for (const auto& member : members) {
         if (&member != &members.front()) out += ',';
-        write_json_string(out, member.first);
+        write_json_string(out, member.key);
         out += ':';
-        write_json(out, member.second);
+        write_json(out, member.value);
       }
       out += '}';
     }
@@ -233,14 +234,14 @@ JsonReader::JsonReader(const Json& json) : members_(std::get_if<Json::Object>(&j
 
 bool JsonReader::has(std::string_view name) const noexcept {
   return std::any_of(members_->begin(), members_->end(),
-                     [&](const auto& member) { return member.first == name; });
+                     [&](const auto& member) { return member.key == name; });
 }
 
 const Json* JsonReader::find(std::string_view name) {
   for (std::size_t i = 0; i < members_->size(); ++i) {
-    if ((*members_)[i].first == name) {
+    if ((*members_)[i].key == name) {
       used_[i] = true;
-      return &(*members_)[i].second;
+      return &(*members_)[i].value;
     }
   }
   return nullptr;
@@ -335,7 +336,7 @@ Json::Object JsonReader::rest() const {
 
 Result<void> JsonReader::finish() const {
   for (std::size_t i = 0; i < members_->size(); ++i) {
-    if (!used_[i] && (*members_)[i].first.starts_with('!')) {
+    if (!used_[i] && (*members_)[i].key.starts_with('!')) {
       return newer_format("a critical JSON member is not known to this version");
     }
   }

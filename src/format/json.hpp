@@ -5,7 +5,6 @@
 #include <optional>
 #include <string>
 #include <string_view>
-#include <utility>
 #include <variant>
 #include <vector>
 
@@ -18,10 +17,15 @@ namespace snapvault::format {
 inline constexpr std::size_t kJsonDepth = 16;
 
 struct Json {
+  struct Member;
   using Array = std::vector<Json>;
-  using Object = std::vector<std::pair<std::string, Json>>;  // in order of writing
+  using Object = std::vector<Member>;  // in order of writing
   // int64_t holds negative numbers only.
   std::variant<std::nullptr_t, bool, std::int64_t, std::uint64_t, std::string, Array, Object> value;
+};
+struct Json::Member {
+  std::string key;
+  Json value;
 };
 
 // Errors: data_loss (bad_format).
