@@ -21,10 +21,11 @@ std::uint64_t random_number(base::Env& env) {
 }
 
 // true if the source claims all of the block unchanged.
-base::Task<Result<bool>> claimed_unchanged(Job& job, BlockSource& source, std::uint64_t size,
-                                           std::uint64_t offset, std::uint64_t length) {
-  ClaimCursor cursor(job.env, source, size, true, size);
-  for (std::uint64_t at = offset; at < offset + length;) {
+base::Task<Result<bool>> claimed_unchanged(Job& job, BlockSource& source, std::uint64_t offset,
+                                           std::uint64_t length) {
+  const auto end = offset + length;
+  ClaimCursor cursor(job.env, source, end, true, end);  // asks about the block alone
+  for (std::uint64_t at = offset; at < end;) {
     SV_CO_TRY(const auto run, cursor.at(at));
     if (!run.unchanged) co_return false;
     at = run.end;
@@ -39,7 +40,7 @@ struct Checked {
 base::Task<Result<Checked>> check_sample(Job& job, BlockSource& source, std::uint64_t size,
                                          std::uint32_t block_size, format::AuditSample sample) {
   const auto length = std::min<std::uint64_t>(block_size, size - sample.offset);
-  SV_CO_TRY(const auto claimed, claimed_unchanged(job, source, size, sample.offset, length));
+  SV_CO_TRY(const auto claimed, claimed_unchanged(job, source, sample.offset, length));
   if (!claimed) co_return Checked{true, 0};
   base::Bytes block(length);
   auto read = [&] { return source.read(sample.offset, block); };

@@ -115,9 +115,12 @@ void Backup::drop_parent(const char* why) {
 }
 
 // Two packs in flight and one open are 3/8 of the memory; map packs, units and index stay below 3/16.
+// The largest frame, with its directory, fits into any pack.
 std::uint64_t Backup::pack_size() const noexcept {
-  const auto bound = std::max<std::uint64_t>(job_.memory_bytes_max / 8, 1u << 20);
-  return std::min(job_.repository.log.policy.pack_size, bound);
+  constexpr std::uint64_t kBesideFrame = 64u << 10;
+  const auto least = std::max<std::uint64_t>(kFrameWindow, plan_.block_size) + kBesideFrame;
+  const auto wanted = std::min(job_.repository.log.policy.pack_size, job_.memory_bytes_max / 8);
+  return std::max(wanted, least);
 }
 
 Task<Result<BackupReport>> Backup::run() {
