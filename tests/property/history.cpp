@@ -1,0 +1,475 @@
+#include "property/history.hpp"
+
+#include <snapvault/snapvault.hpp>
+
+#include <algorithm>
+#include <cstring>
+#include <memory>
+#include <random>
+#include <stdexcept>
+#include <utility>
+#include <vector>
+
+#include "api/state.hpp"
+#include "property/teller.hpp"
+#include "provider/memory.hpp"
+#include "support/memory_volume.hpp"
+
+namespace snapvault::test {
+namespace {
+
+constexpr std::uint64_t kBlock = 4096;
+
+class Failure : public std::runtime_error {
+ public:
+  using std::runtime_error::runtime_error;
+};
+
+void expect(bool holds, const char* what) {
+  if (!holds) throw Failure(what);
+}
+template <class T>
+T must(Result<T> result, const char* what) {
+  if (!result) {
+    throw Failure(std::string(what) + ": " + std::string(result.error().reason()) + ": " +
+                  std::string(result.error().message()));
+  }
+  if constexpr (!std::is_void_v<T>) return *std::move(result);
+}
+
+std::string first_difference(base::ByteView got, base::ByteView want) {
+  if (got.size() != want.size()) {
+    return "size " + std::to_string(got.size()) + " instead of " + std::to_string(want.size());
+  }
+  const auto at = std::mismatch(got.begin(), got.end(), want.begin()).first - got.begin();
+  return "differs at byte " + std::to_string(at) + " of " + std::to_string(want.size());
+}
+void expect_equal(base::ByteView got, base::ByteView want, const char* what) {
+  const bool sizes = got.size() == want.size();
+  if (sizes && (got.empty() || std::memcmp(got.data(), want.data(), got.size()) == 0)) return;
+  throw Failure(what + (" " + first_difference(got, want)));
+}
+
+// Bytes that no volume holds, at little cost.
+base::Bytes garbage(std::uint64_t size, std::uint64_t seed) {
+  static const auto pool = noise(1u << 20, ~0ull);
+  base::Bytes out(size);
+  for (std::uint64_t at = 0; at < size;) {
+    const auto from = at == 0 ? seed % pool.size() : 0;
+    const auto count = std::min<std::uint64_t>(size - at, pool.size() - from);
+    std::memcpy(out.data() + at, pool.data() + from, count);
+    at += count;
+  }
+  return out;
+}
+
+// One of few contents, so that equal blocks meet.
+base::Bytes content(std::uint64_t size, std::uint64_t which) {
+  constexpr std::uint64_t kLength = 512u << 10;
+  static const auto pool = noise(20 * kLength, 1);
+  base::Bytes out(size);
+  for (std::uint64_t at = 0; at < size; at += kLength) {
+    const auto from = (which + at / kLength) % 20 * kLength;
+    std::memcpy(out.data() + at, pool.data() + from, std::min(kLength, size - at));
+  }
+  return out;
+}
+
+class History {
+ public:
+  explicit History(std::uint64_t seed)
+      : draw_(seed),
+        runtime_(make_runtime(base::make_virtual_env(seed), chance(4) ? 256u << 20 : 64u << 20)),
+        store_(provider::make_memory()),
+        repository_(make()) {
+    volumes_[0].name = "cluster/a";
+    volumes_[1].name = "b";
+    for (auto& volume : volumes_) volume.source.bytes.resize(random_size());
+    fill(volumes_[0]);
+    fill(volumes_[1]);
+  }
+
+  void run() {
+    const auto steps = below(5) + 2;
+    for (std::uint64_t step = 0; step < steps; ++step) {
+      at_ = "step " + std::to_string(step) + ": ";
+      auto& volume = volumes_[below(4) == 0 ? 1 : 0];
+      for (auto changes = below(4); changes > 0; --changes) change(volume);
+      back_up(volume);
+      check_latest();
+      if (chance(3)) reopen();
+      if (taken_.size() > 1 && chance(3)) check_older();
+      if (taken_.size() > 1 && chance(5)) remove_one();
+    }
+    at_ = "in the end: ";
+    verify_all();
+  }
+  const std::string& at() const { return at_; }
+
+ private:
+  struct Volume {
+    std::string name;
+    Teller source;
+  };
+  struct Taken {
+    SnapshotInfo info;
+    base::Bytes bytes;
+  };
+
+  std::uint64_t below(std::uint64_t bound) { return draw_() % bound; }
+  bool chance(std::uint64_t one_in) { return below(one_in) == 0; }
+  RawKey key() const {
+    RawKey out{};
+    out[0] = std::byte{7};
+    return out;
+  }
+
+  Repository make() {
+    InitOptions options;
+    options.raw_key = key();
+    options.runtime = runtime_;
+    options.pack_size = 1u << 20;
+    options.compression = chance(3) ? "none" : "zstd:1";
+    constexpr std::uint32_t kEvery[] = {0, 2, 7};
+    options.full_every = kEvery[below(3)];
+    return must(Repository::init(store_, options), "init");
+  }
+  void reopen() {
+    OpenOptions options;
+    options.raw_key = key();
+    options.runtime = runtime_;
+    options.access = Access::manage;
+    repository_ = must(Repository::open(store_, options), "open");
+  }
+
+  std::uint64_t random_size() {
+    const auto kind = below(40);
+    const auto tail = chance(2) ? below(kBlock) : 0;
+    if (kind == 0) return (4u << 20) + below(8) * (256u << 10) + tail;  // some units
+    if (kind == 1 && chance(10)) return (18u << 20) + tail;  // three levels of map
+    if (kind < 8) return below(3) * kBlock + tail;
+    if (kind < 16) return below(6) * (256u << 10) + tail;
+    return below(160) * kBlock + tail;
+  }
+  // A range of the volume, never empty: on blocks, or anywhere.
+  ByteRange random_range(std::uint64_t size) {
+    ByteRange out;
+    out.offset = below(size);
+    const std::uint64_t lengths[] = {1, 512, kBlock, 16 * kBlock, 64 * kBlock, size};
+    out.length = below(lengths[below(6)]) + 1;
+    if (chance(2)) {
+      out.offset = out.offset / kBlock * kBlock;
+      out.length = base::round_up(out.length, kBlock);
+    }
+    out.length = std::min(out.length, size - out.offset);
+    return out;
+  }
+
+  void write(Volume& volume, ByteRange range) {
+    auto& bytes = volume.source.bytes;
+    auto data = content(range.length, below(20));
+    if (const auto& other = volumes_[below(2)].source.bytes; chance(3) && !other.empty()) {
+      const auto from = below(other.size()) / kBlock * kBlock;
+      const auto count = std::min<std::uint64_t>(range.length, other.size() - from);
+      std::copy_n(other.begin() + static_cast<std::ptrdiff_t>(from), count, data.begin());
+    }
+    std::copy(data.begin(), data.end(), bytes.begin() + static_cast<std::ptrdiff_t>(range.offset));
+  }
+  void fill(Volume& volume) {
+    const auto size = volume.source.bytes.size();
+    if (size == 0) return;
+    if (chance(2) && size < (4u << 20)) write(volume, {0, size});
+    for (auto writes = below(4); writes > 0; --writes) write(volume, random_range(size));
+  }
+  void resize(Volume& volume) {
+    auto& bytes = volume.source.bytes;
+    const auto before = bytes.size();
+    const bool by_little = chance(2);
+    const auto step = below(3 * kBlock);
+    const auto size = !by_little  ? random_size()
+                      : chance(2) ? before + step
+                                  : before - std::min<std::uint64_t>(before, step);
+    bytes.resize(size);
+    if (size > before && chance(2)) write(volume, {before, size - before});
+  }
+  void change(Volume& volume) {
+    auto& bytes = volume.source.bytes;
+    const auto what = below(10);
+    if (what < 3) return resize(volume);
+    if (bytes.empty()) return;
+    const auto range = random_range(bytes.size());
+    if (what < 7) return write(volume, range);
+    std::fill_n(bytes.begin() + static_cast<std::ptrdiff_t>(range.offset), range.length,
+                std::byte{});
+  }
+
+  Teller::Style random_style() {
+    Teller::Style out;
+    out.changes = !chance(5);
+    out.zeros = !chance(4);
+    out.over_report = chance(3);
+    out.silent = chance(3);
+    out.claims_growth = chance(2);
+    constexpr Gaps kGaps[] = {Gaps::unknown, Gaps::zero, Gaps::unchanged};
+    out.gaps = kGaps[below(3)];
+    constexpr std::uint64_t kGrains[] = {512, 4096, 65536, 1000};
+    out.grain = kGrains[below(4)];
+    out.page = chance(2) ? ~0ull : below(1u << 20) + 4000;
+    out.io_optimal = chance(2) ? 262144 : 4096;
+    out.seed = draw_();
+    return out;
+  }
+
+  void back_up(Volume& volume) {
+    auto& source = volume.source;
+    source.begin();
+    source.style = random_style();
+    source.keeps_tokens = !chance(6);
+    BackupOptions options;
+    options.source = volume.name;
+    options.audit = chance(8) ? 50 : 0;
+    options.verify_metadata_only = chance(4);
+    const auto* parent = newest_of(volume.name);
+    constexpr BackupMode kModes[] = {BackupMode::automatic, BackupMode::automatic,
+                                     BackupMode::incremental, BackupMode::incremental,
+                                     BackupMode::full, BackupMode::full_physical};
+    options.mode = kModes[below(6)];
+    if (!parent && options.mode == BackupMode::incremental) options.mode = BackupMode::automatic;
+    if (!parent) options.block_size = kBlock;
+    if (parent && chance(4)) options.parent = taken_[below(taken_.size())].info.name;
+    const bool full = options.mode == BackupMode::full ||
+                      options.mode == BackupMode::full_physical || !parent;
+    const auto report = must(repository_.backup(source, options), "backup");
+    const auto& info = report.snapshot;
+    at_ += info.mode + "/" + info.mode_reason + ": ";
+    expect(info.size == source.bytes.size(), "the snapshot has another size");
+    expect(info.block_size == kBlock, "the snapshot has another block size");
+    expect(!report.audit_failed, "the audit found changes where none were hidden");
+    expect(!full || !info.is_incremental, "a full backup has a parent");
+    const auto& blocks = info.blocks;
+    expect(blocks.zero + blocks.unchanged + blocks.duplicate + blocks.fresh == blocks.total,
+           "the counts of blocks do not add up");
+    taken_.push_back({info, source.bytes});
+  }
+
+  const Taken* newest_of(const std::string& source) const {
+    for (auto i = taken_.rbegin(); i != taken_.rend(); ++i) {
+      if (i->info.source == source) return &*i;
+    }
+    return nullptr;
+  }
+
+  void check_latest() {
+    const auto& taken = taken_.back();
+    const auto name = taken.info.source + "@latest";
+    const auto snapshot = must(repository_.snapshot(name), "snapshot");
+    expect(snapshot.info().id == taken.info.id, "@latest is another snapshot");
+    restore_new(snapshot, taken.bytes);
+    restore_dirty(snapshot, taken.bytes);
+    restore_sparse(snapshot, taken.bytes);
+    restore_in_place(snapshot, taken.bytes);
+    restore_stream(snapshot, taken.bytes);
+    if (!taken.bytes.empty()) restore_range(snapshot, taken.bytes);
+    read_anywhere(snapshot, taken.bytes);
+    check_extents(snapshot, taken.bytes);
+  }
+  void check_older() {
+    const auto& taken = taken_[below(taken_.size())];
+    const auto snapshot = must(repository_.snapshot(taken.info.name), "older snapshot");
+    restore_dirty(snapshot, taken.bytes);
+    check_diff(taken, taken_.back());
+  }
+
+  base::Bytes garbage(std::uint64_t size) { return test::garbage(size, draw_()); }
+
+  void restore(const Snapshot& from, MemoryVolume& to, const RestoreOptions& options,
+               const char* what) {
+    const auto report = must(Restorer(repository_).restore(from, to, options), what);
+    expect(report.bad.empty(), "a restore calls ranges bad");
+    expect(report.bytes_total == report.written_bytes + report.zeroed_bytes +
+                                     report.unchanged_bytes,
+           "the counts of bytes of a restore do not add up");
+    const auto misuse = to.misuse();
+    expect(misuse.empty(), misuse.c_str());
+    expect(to.finished == true && to.flushed, "a target was not flushed and finished");
+  }
+  RestoreOptions random_options() {
+    RestoreOptions out;
+    out.check_ids = chance(2);
+    return out;
+  }
+
+  void restore_new(const Snapshot& from, const base::Bytes& want) {
+    MemoryVolume to;
+    to.starts_zero = true;
+    restore(from, to, random_options(), "restore to a new target");
+    expect_equal(to.bytes, want, "new target");
+  }
+  void restore_dirty(const Snapshot& from, const base::Bytes& want) {
+    const auto more = chance(2) ? below(3 * kBlock) : 0;
+    MemoryVolume to(garbage(want.size() + more));
+    to.fixed_size = chance(2);
+    to.io_optimal = chance(2) ? 262144 : 4096;
+    const auto before = to.bytes;
+    restore(from, to, random_options(), "restore to a dirty target");
+    expect_equal(base::ByteView(to.bytes).first(want.size()), want, "dirty target");
+    if (!to.fixed_size) return expect(to.bytes.size() == want.size(), "dirty target has a tail");
+    expect_equal(base::ByteView(to.bytes).subspan(want.size()),
+                 base::ByteView(before).subspan(want.size()), "behind the volume");
+  }
+  void restore_sparse(const Snapshot& from, const base::Bytes& want) {
+    MemoryVolume to(want.size());
+    to.fixed_size = true;
+    to.knows_holes = true;
+    if (!want.empty()) to.fill(0, garbage(below(want.size()) / 2));
+    restore(from, to, random_options(), "restore to a sparse target");
+    expect_equal(to.bytes, want, "sparse target");
+  }
+  void restore_in_place(const Snapshot& from, const base::Bytes& want) {
+    MemoryVolume to(taken_[below(taken_.size())].bytes);
+    if (chance(3)) to.bytes = want;
+    for (auto damages = below(3); damages > 0 && !to.bytes.empty(); --damages) {
+      const auto range = random_range(to.bytes.size());
+      to.fill(range.offset, garbage(std::min<std::uint64_t>(range.length, 9000)));
+    }
+    to.knows_holes = chance(2);
+    to.io_optimal = chance(2) ? 262144 : 4096;
+    to.max_concurrency = chance(3) ? 1 : 16;
+    auto options = random_options();
+    options.in_place = true;
+    restore(from, to, options, "restore in place");
+    expect_equal(to.bytes, want, "in place");
+  }
+  void restore_stream(const Snapshot& from, const base::Bytes& want) {
+    MemoryVolume to(want.size());
+    to.fixed_size = true;
+    to.rising_only = true;
+    to.max_concurrency = 1;
+    to.readable = false;
+    restore(from, to, random_options(), "restore to a stream");
+    expect_equal(to.bytes, want, "stream");
+  }
+  void restore_range(const Snapshot& from, const base::Bytes& want) {
+    MemoryVolume to(garbage(want.size()));
+    auto expected = to.bytes;
+    auto options = random_options();
+    const auto range = random_range(want.size());
+    options.range = range;
+    options.in_place = chance(2);
+    const auto begin = static_cast<std::ptrdiff_t>(range.offset);
+    std::copy_n(want.begin() + begin, range.length, expected.begin() + begin);
+    restore(from, to, options, "restore of a range");
+    expect_equal(to.bytes, expected, "range");
+  }
+
+  void read_anywhere(const Snapshot& from, const base::Bytes& want) {
+    for (int i = 0; i < 4 && !want.empty(); ++i) {
+      const auto range = random_range(want.size());
+      base::Bytes got(range.length, std::byte{0xAA});
+      must(from.read(range.offset, got), "read");
+      expect_equal(got, base::ByteView(want).subspan(range.offset, range.length), "read");
+    }
+    std::byte one{};
+    expect(!from.read(want.size(), {&one, 1}), "a read behind the end succeeded");
+  }
+
+  // Zero where every byte of the block is zero, and nowhere else.
+  void check_extents(const Snapshot& from, const base::Bytes& want) {
+    for (std::uint64_t at = 0; at < want.size();) {
+      const auto length = std::min<std::uint64_t>(want.size() - at, below(1u << 22) + 1);
+      const auto page = must(from.extents(at, length), "extents");
+      expect(page.covered_to > at && page.covered_to <= at + length, "extents cover nothing");
+      expect(page.gaps == Gaps::unknown, "gaps of extents mean something");
+      for (const auto& extent : page.extents) {
+        expect(extent.offset == at && extent.length > 0, "extents are not one after another");
+        at += extent.length;
+        const bool zero = has(extent.flags, ExtentFlags::zero);
+        expect(zero || !has(extent.flags, ExtentFlags::hole), "a hole that is not zero");
+        for (auto block = extent.offset / kBlock; block * kBlock < at; ++block) {
+          const auto begin = block * kBlock;
+          const auto size = std::min<std::uint64_t>(kBlock, want.size() - begin);
+          if (base::is_zero(base::ByteView(want).subspan(begin, size)) == zero) continue;
+          throw Failure("extents are wrong at byte " + std::to_string(begin));
+        }
+      }
+      expect(at == page.covered_to, "extents do not reach covered_to");
+    }
+  }
+
+  // Every byte that differs is inside, and of blocks that are equal only what lies behind the end of
+  // the shorter volume.
+  void check_diff(const Taken& a, const Taken& b) {
+    const auto got = must(repository_.diff(a.info.name, b.info.name), "diff");
+    const auto end = std::max(a.bytes.size(), b.bytes.size());
+    const auto common = std::min(a.bytes.size(), b.bytes.size());
+    std::vector<bool> inside(end);
+    std::uint64_t behind = 0;
+    for (const auto& range : got) {
+      expect(range.length > 0 && range.offset >= behind && range.offset + range.length <= end &&
+                 (behind == 0 || range.offset > behind),
+             "ranges of a diff are empty, unsorted or not merged");
+      behind = range.offset + range.length;
+      std::fill_n(inside.begin() + static_cast<std::ptrdiff_t>(range.offset), range.length, true);
+    }
+    for (std::uint64_t begin = 0; begin < end; begin += kBlock) {
+      const auto stop = std::min(end, begin + kBlock);
+      bool differs = stop > common;
+      for (auto at = begin; at < stop; ++at) {
+        const bool equal = at < common && a.bytes[at] == b.bytes[at];
+        differs = differs || !equal;
+        if (!equal && !inside[at]) throw Failure("a diff leaves out byte " + std::to_string(at));
+      }
+      if (differs || !inside[begin]) continue;
+      throw Failure("a diff has an equal block at byte " + std::to_string(begin));
+    }
+  }
+
+  void remove_one() {
+    const auto at = static_cast<std::ptrdiff_t>(below(taken_.size()));
+    const auto name = taken_[static_cast<std::size_t>(at)].info.name;
+    must(repository_.remove({name}), "remove");
+    taken_.erase(taken_.begin() + at);
+    at_ += "removed " + name + ": ";
+    expect(!repository_.snapshot(name), "a removed snapshot is there");
+    const auto listed = must(repository_.snapshots(), "snapshots");
+    expect(listed.size() == taken_.size(), "another number of snapshots is listed");
+    check_older();
+  }
+
+  void verify_all() {
+    for (const auto& taken : taken_) {
+      const auto snapshot = must(repository_.snapshot(taken.info.name), "snapshot");
+      restore_new(snapshot, taken.bytes);
+    }
+    VerifyOptions options;
+    options.depth = VerifyDepth::data;
+    const auto report = must(repository_.verify(options), "verify");
+    expect(report.snapshots == taken_.size(), "verify saw another number of snapshots");
+    for (const auto& object : report.objects) {
+      throw Failure("verify: " + object.key + ": " + object.reason + ": " + object.message);
+    }
+    expect(report.clean(), "verify is not clean");
+  }
+
+  std::mt19937_64 draw_;
+  Runtime runtime_;
+  std::shared_ptr<Provider> store_;
+  Repository repository_;
+  Volume volumes_[2];
+  std::vector<Taken> taken_;
+  std::string at_ = "at the start: ";
+};
+
+}  // namespace
+
+std::string run_history(std::uint64_t seed) {
+  History history(seed);
+  try {
+    history.run();
+  } catch (const std::exception& failure) {
+    return history.at() + failure.what();
+  }
+  return {};
+}
+
+}  // namespace snapvault::test
