@@ -2,11 +2,10 @@
 
 #include <doctest/doctest.h>
 
-#include <cstdlib>
-#include <filesystem>
 #include <set>
 
 #include "broken.hpp"
+#include "unit/provider/scratch.hpp"
 
 TEST_SUITE_BEGIN("conformance");
 
@@ -26,10 +25,11 @@ void check_all(Provider& store) {
   CHECK(count >= 60);
 }
 
-// The names of the cases that fail on `store`.
+// The names of the first cases that fail on `store`.
 std::vector<std::string> failing(Provider& store) {
   std::vector<std::string> names;
   for (const auto& what : all_cases()) {
+    if (names.size() == 3) break;
     if (run(what, store, std::chrono::milliseconds(300))) names.push_back(what.name);
   }
   return names;
@@ -40,10 +40,8 @@ std::vector<std::string> failing(Provider& store) {
 TEST_CASE("the memory provider conforms") { check_all(**Provider::open("memory:conformance")); }
 
 TEST_CASE("the file provider conforms") {
-  auto root = (std::filesystem::temp_directory_path() / "snapvault-conformance-XXXXXX").string();
-  REQUIRE(::mkdtemp(root.data()) != nullptr);
-  check_all(**Provider::open(root + "/repository"));
-  std::filesystem::remove_all(root);
+  const provider::Scratch scratch;
+  check_all(**Provider::open(scratch / "repository"));
 }
 
 TEST_CASE("case names are unique, and needs select cases") {
@@ -68,7 +66,7 @@ TEST_CASE("every broken provider makes at least one case fail") {
       CHECK(!names.empty());
       std::string all;
       for (const auto& name : names) all += "\n    " + name;
-      MESSAGE(std::string(broken.name) << " fails " << names.size() << " cases:" << all);
+      MESSAGE(std::string(broken.name) << " fails:" << all);
     }
   }
   CHECK(count >= 30);
