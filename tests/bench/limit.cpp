@@ -1,0 +1,216 @@
+// The limit: reads an image on all cores and runs only the primitives that the work cannot do
+// without. No format, no pipeline. Prints one JSON object a phase: what snapvault is measured against.
+//
+//   limit IMAGE SCRATCH [THREADS]
+#include <fcntl.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <atomic>
+#include <chrono>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <mutex>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "base/bytes.hpp"
+#include "codec/compress.hpp"
+#include "codec/crypto.hpp"
+#include "codec/fingerprint.hpp"
+
+namespace {
+
+using namespace snapvault;
+
+constexpr std::uint64_t kFrame = 1u << 20;
+constexpr std::uint64_t kBlock = 64u << 10;
+
+struct Stored {  // a frame in the scratch file
+  std::uint64_t window = 0, offset = 0, size = 0;
+  std::vector<std::uint16_t> blocks;  // of the window that hold data
+  bool packed = false;
+};
+
+struct Bench {
+  int image = -1, scratch = -1;
+  std::uint64_t size = 0;
+  unsigned threads = 1;
+  std::array<std::byte, 192> secret{};
+  std::array<std::byte, 32> key{};
+  std::atomic<std::uint64_t> next{0}, end{0};
+  std::mutex mutex;
+  std::vector<Stored> stored;
+};
+
+[[noreturn]] void die(const char* what) {
+  std::perror(what);
+  std::exit(1);
+}
+
+double cpu_seconds() {
+  rusage usage{};
+  getrusage(RUSAGE_SELF, &usage);
+  const auto seconds = [](const timeval& t) { return double(t.tv_sec) + double(t.tv_usec) / 1e6; };
+  return seconds(usage.ru_utime) + seconds(usage.ru_stime);
+}
+
+template <class Work>
+void phase(Bench& bench, const char* name, Work work) {
+  bench.next = 0;
+  const auto start = std::chrono::steady_clock::now();
+  const auto cpu = cpu_seconds();
+  std::vector<std::thread> threads;
+  for (unsigned i = 0; i < bench.threads; ++i) threads.emplace_back([&] { work(bench); });
+  for (auto& thread : threads) thread.join();
+  const std::chrono::duration<double> took = std::chrono::steady_clock::now() - start;
+  std::printf("{\"phase\":\"%s\",\"seconds\":%.4f,\"cpu_seconds\":%.4f,\"stored_bytes\":%llu}\n",
+              name, took.count(), cpu_seconds() - cpu,
+              static_cast<unsigned long long>(bench.end.load()));
+}
+
+// Reads a window, holes skipped as the file system tells them; false behind the end.
+bool read_window(Bench& bench, base::Bytes& buffer, std::uint64_t& window) {
+  for (;;) {
+    window = bench.next.fetch_add(1);
+    const auto offset = window * kFrame;
+    if (offset >= bench.size) return false;
+    const auto data = lseek(bench.image, static_cast<off_t>(offset), SEEK_DATA);
+    if (data < 0 || static_cast<std::uint64_t>(data) >= offset + kFrame) continue;
+    const auto want = std::min(kFrame, bench.size - offset);
+    std::fill(buffer.begin() + static_cast<std::ptrdiff_t>(want), buffer.end(), std::byte{});
+    for (std::uint64_t at = 0; at < want; at += 256u << 10) {
+      const auto step = std::min<std::uint64_t>(256u << 10, want - at);
+      if (pread(bench.image, buffer.data() + at, step, static_cast<off_t>(offset + at)) !=
+          static_cast<ssize_t>(step)) {
+        die("read");
+      }
+    }
+    return true;
+  }
+}
+
+void full(Bench& bench, bool check) {
+  base::Bytes buffer(kFrame), packed(kFrame + 4096), again(kFrame), sealed(kFrame + 4096);
+  codec::Compressor compressor(3);
+  codec::Decompressor decompressor;
+  codec::Hmac hmac(bench.key);
+  codec::Aead aead(bench.key);
+  std::array<std::byte, 12> nonce{};
+  for (std::uint64_t window = 0; read_window(bench, buffer, window);) {
+    Stored one{window, 0, 0, {}, false};
+    std::uint64_t used = 0;
+    for (std::uint16_t i = 0; i < kFrame / kBlock; ++i) {
+      const auto block = base::ByteView(buffer).subspan(i * kBlock, kBlock);
+      if (base::is_zero(block)) continue;
+      codec::fingerprint(bench.secret, block);
+      hmac(block);
+      if (used != i * kBlock) std::memmove(buffer.data() + used, block.data(), kBlock);
+      used += kBlock;
+      one.blocks.push_back(i);
+    }
+    if (used == 0) continue;
+    auto plain = base::ByteView(buffer).first(used);
+    auto payload = plain;
+    if (const auto size = compressor.compress(plain, packed)) {
+      payload = base::ByteView(packed).first(*size);
+      one.packed = true;
+      if (check) {
+        if (!decompressor.decompress(payload, base::MutableBytes(again).first(used)) ||
+            std::memcmp(again.data(), plain.data(), used) != 0) {
+          die("check");
+        }
+      }
+    }
+    base::store(nonce.data(), window);
+    const auto out = base::MutableBytes(sealed).first(payload.size() + codec::Aead::kTag);
+    aead.seal(nonce, {}, payload, out);
+    one.size = out.size();
+    one.offset = bench.end.fetch_add(out.size());
+    if (pwrite(bench.scratch, out.data(), out.size(), static_cast<off_t>(one.offset)) !=
+        static_cast<ssize_t>(out.size())) {
+      die("write");
+    }
+    const std::lock_guard lock(bench.mutex);
+    bench.stored.push_back(std::move(one));
+  }
+}
+
+void scan(Bench& bench) {
+  base::Bytes buffer(kFrame);
+  for (std::uint64_t window = 0; read_window(bench, buffer, window);) {
+    for (std::uint64_t i = 0; i < kFrame; i += kBlock) {
+      codec::fingerprint(bench.secret, base::ByteView(buffer).subspan(i, kBlock));
+    }
+  }
+}
+
+void restore(Bench& bench, int out) {
+  base::Bytes sealed(kFrame + 4096), payload(kFrame + 4096), plain(kFrame);
+  codec::Decompressor decompressor;
+  codec::Aead aead(bench.key);
+  std::array<std::byte, 12> nonce{};
+  for (;;) {
+    const auto n = bench.next.fetch_add(1);
+    if (n >= bench.stored.size()) return;
+    const auto& one = bench.stored[n];
+    if (pread(bench.scratch, sealed.data(), one.size, static_cast<off_t>(one.offset)) !=
+        static_cast<ssize_t>(one.size)) {
+      die("read");
+    }
+    base::store(nonce.data(), one.window);
+    const auto opened = base::MutableBytes(payload).first(one.size - codec::Aead::kTag);
+    if (!aead.open(nonce, {}, base::ByteView(sealed).first(one.size), opened)) die("tag");
+    base::ByteView data = opened;
+    if (one.packed) {
+      const auto unpacked = base::MutableBytes(plain).first(one.blocks.size() * kBlock);
+      if (!decompressor.decompress(data, unpacked)) die("unpack");
+      data = unpacked;
+    }
+    for (std::size_t i = 0; i < one.blocks.size();) {
+      auto last = i;
+      while (last + 1 < one.blocks.size() && one.blocks[last + 1] == one.blocks[last] + 1) ++last;
+      const auto run = data.subspan(i * kBlock, (last + 1 - i) * kBlock);
+      for (std::uint64_t at = 0; at < run.size(); at += kBlock) {
+        codec::fingerprint(bench.secret, run.subspan(at, kBlock));
+      }
+      const auto to = one.window * kFrame + one.blocks[i] * kBlock;
+      if (pwrite(out, run.data(), run.size(), static_cast<off_t>(to)) !=
+          static_cast<ssize_t>(run.size())) {
+        die("write");
+      }
+      i = last + 1;
+    }
+  }
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  if (argc < 3) return std::fputs("usage: limit IMAGE SCRATCH [THREADS]\n", stderr), 2;
+  Bench bench;
+  bench.image = open(argv[1], O_RDONLY | O_CLOEXEC);
+  bench.scratch = open(argv[2], O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+  struct stat info {};
+  if (bench.image < 0 || bench.scratch < 0 || fstat(bench.image, &info) != 0) die("open");
+  bench.size = static_cast<std::uint64_t>(info.st_size);
+  bench.threads = argc > 3 ? static_cast<unsigned>(std::atoi(argv[3]))
+                           : std::thread::hardware_concurrency();
+  phase(bench, "scan", scan);
+  phase(bench, "full_unchecked", [](Bench& b) { full(b, false); });
+  bench.end = 0;
+  bench.stored.clear();
+  phase(bench, "full", [](Bench& b) { full(b, true); });
+  const std::string restored = std::string(argv[2]) + ".restored";
+  const int out = open(restored.c_str(), O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+  if (out < 0 || ftruncate(out, info.st_size) != 0) die("target");
+  phase(bench, "restore", [out](Bench& b) { restore(b, out); });
+  unlink(restored.c_str());
+  unlink(argv[2]);
+  return 0;
+}
