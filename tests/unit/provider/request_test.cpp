@@ -47,17 +47,17 @@ TEST_CASE("a range lies inside of the object") {
     std::int64_t answer;  // -1: refused
   };
   const auto most = std::numeric_limits<std::uint64_t>::max();
-  for (const auto& [offset, length, size, answer] :
+  for (const Case& c :
        {Case{0, 0, 10, 10}, Case{0, 10, 10, 10}, Case{9, 1, 10, 1}, Case{9, 0, 10, 1},
         Case{0, 0, 0, 0}, Case{0, 11, 10, -1}, Case{9, 2, 10, -1}, Case{10, 0, 10, -1},
         Case{10, 1, 10, -1}, Case{11, 0, 10, -1}, Case{0, 1, 0, -1}, Case{1, 0, 0, -1},
         Case{5, most, 10, -1}, Case{most, most, 10, -1}, Case{most, 1, 10, -1}}) {
-    CAPTURE(offset);
-    CAPTURE(length);
-    CAPTURE(size);
-    GetRequest request{.key = "k", .offset = offset, .length = length};
-    const auto got = range_length(request, size);
-    CHECK((got ? static_cast<std::int64_t>(*got) : -1) == answer);
+    CAPTURE(c.offset);
+    CAPTURE(c.length);
+    CAPTURE(c.size);
+    GetRequest request{.key = "k", .offset = c.offset, .length = c.length};
+    const auto got = range_length(request, c.size);
+    CHECK((got ? static_cast<std::int64_t>(*got) : -1) == c.answer);
     if (!got) CHECK(got.error().reason() == reason::range);
   }
 }
