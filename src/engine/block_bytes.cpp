@@ -8,7 +8,7 @@ base::ByteView find_block(base::ByteView frame, const BlockCheck& block,
   const auto last = frame.size() - block.length;
   const std::uint64_t places[] = {
       std::uint64_t{block.slot} * block.block_size,
-      last,                                    // the short block of the frame's own volume
+      last,                                      // the short block of the frame's own volume
       std::uint64_t{block.slot} * block.length,  // ours is the short one
   };
   for (std::size_t i = 0; i < std::size(places); ++i) {

@@ -16,8 +16,9 @@ struct BlockCheck {
   std::uint8_t slot = 0;
 };
 
-// The bytes of the block; empty if `frame` does not hold them. A frame may come from a map of another
-// block size if one of the two blocks is the short last one of its volume; the fingerprint tells.
+// The bytes of the block; empty if `frame` does not hold them. A frame may come from a map of
+// another block size if one of the two blocks is the short last one of its volume; the fingerprint
+// tells.
 base::ByteView find_block(base::ByteView frame, const BlockCheck& block,
                           codec::FingerprintSecret secret) noexcept;
 

@@ -160,14 +160,13 @@ Result<void> Fetcher::put_blocks_now(base::ByteView plain, std::span<const Need>
   for (const auto& need : needs) {
     const auto check = planner_.check_of(need);
     const auto bytes = find_block(plain, check, secret);
-    const bool wrong_id =
-        !bytes.empty() && options_.check_ids && opener.ids(bytes) != need.id;
+    const bool wrong_id = !bytes.empty() && options_.check_ids && opener.ids(bytes) != need.id;
     if (bytes.empty() || wrong_id) {
-      outcome.losses.push_back(
-          {&need, wrong_id ? Error(Errc::data_loss, reason::id_mismatch,
-                                   "a block's content does not match its id")
-                           : Error(Errc::data_loss, reason::fingerprint_mismatch,
-                                   "a block is not the one that was backed up")});
+      outcome.losses.push_back({&need, wrong_id
+                                           ? Error(Errc::data_loss, reason::id_mismatch,
+                                                   "a block's content does not match its id")
+                                           : Error(Errc::data_loss, reason::fingerprint_mismatch,
+                                                   "a block is not the one that was backed up")});
       continue;
     }
     const auto begin = need.block * planner_.block_size();

@@ -15,9 +15,9 @@ namespace snapvault::engine {
 
 // Where blocks go: to the target at once, or into a buffer for a target that is written in order.
 struct Destination {
-  base::MutableBytes buffer;      // empty: the target
-  std::uint64_t offset = 0;       // of the buffer, in the volume
-  std::vector<ByteRange>& bad;    // gets what cannot be restored
+  base::MutableBytes buffer;    // empty: the target
+  std::uint64_t offset = 0;     // of the buffer, in the volume
+  std::vector<ByteRange>& bad;  // gets what cannot be restored
 };
 
 // Loop only. A request is decrypted, decompressed, checked and written by one thread, frame after

@@ -178,9 +178,9 @@ Result<void> InPlace::compare_piece(Window& window, std::size_t first, std::size
   for (auto i = first; i < last; ++i) {
     const auto& segment = window.segments[i];
     const base::ByteView bytes = buffer.subspan(segment.range.offset - begin, segment.range.length);
-    const bool same = read && (segment.need ? codec::fingerprint(secret, bytes) ==
-                                                  segment.need->fingerprint
-                                            : base::is_zero(bytes));
+    const bool same =
+        read && (segment.need ? codec::fingerprint(secret, bytes) == segment.need->fingerprint
+                              : base::is_zero(bytes));
     if (same) window.unchanged += segment.range.length;
     if (segment.need) *segment.same = same;
     if (!segment.need && !same) add_range(window.dirty, segment.range.offset, segment.range.length);

@@ -16,8 +16,8 @@ using base::Task;
 using format::BlockState;
 using store::MapReader;
 
-constexpr std::size_t kExtentsMax = 4096;       // of a page
-constexpr std::uint64_t kLeavesOfPage = 4096;   // looked at for one page
+constexpr std::size_t kExtentsMax = 4096;      // of a page
+constexpr std::uint64_t kLeavesOfPage = 4096;  // looked at for one page
 constexpr std::uint64_t kAheadMin = 1u << 20;
 constexpr std::uint64_t kAheadMax = 16u << 20;
 constexpr std::uint64_t kFramesAtOnce = 8;
@@ -114,8 +114,8 @@ Task<Result<void>> SnapshotReader::State::collect(std::uint64_t offset, base::Mu
     }
     if (!item) co_return std::move(item).error();
     const auto past = item->first + item->count;
-    const auto end = past < map.leaves() ? std::min(offset + into.size(), past * span)
-                                         : offset + into.size();
+    const auto end =
+        past < map.leaves() ? std::min(offset + into.size(), past * span) : offset + into.size();
     const auto part = into.subspan(at - offset, end - at);
     if (item->kind == MapReader::Item::Kind::leaf) {
       SV_CO_CHECK_NOW(collect_leaf(*item, at, end, part, pieces));

@@ -27,9 +27,9 @@ class SnapshotReader {
   std::unique_ptr<State> state_;
 };
 
-// Ranges whose content differs, from maps alone: equal subtrees are skipped unread. What one volume has
-// beyond the other's end differs, and so does what was unreadable in either. Blocks of different sizes
-// cannot be compared by their ids: then all that is data in either differs.
+// Ranges whose content differs, from maps alone: equal subtrees are skipped unread. What one volume
+// has beyond the other's end differs, and so does what was unreadable in either. Blocks of
+// different sizes cannot be compared by their ids: then all that is data in either differs.
 base::Task<Result<std::vector<ByteRange>>> diff(Job& job, const store::Snapshot& a,
                                                 const store::Snapshot& b);
 

@@ -31,8 +31,8 @@ class Rescue {
   Rescue(provider::Client& client, const store::Repository& repository, store::PackReader& reader,
          std::uint64_t memory_bytes_max);
 
-  // The block, checked, from anywhere but `broken`; nothing if no sound copy is known. Errors: those
-  // of the store, but no data_loss.
+  // The block, checked, from anywhere but `broken`; nothing if no sound copy is known. Errors:
+  // those of the store, but no data_loss.
   base::Task<Result<std::optional<base::Bytes>>> read(BlockCheck block, FrameKey broken);
 
  private:

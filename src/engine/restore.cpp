@@ -127,8 +127,8 @@ Task<Result<void>> Restore::close(Result<void> done) {
   auto finished = co_await std::move(finishing);
   if (done) done = std::move(finished);
   const bool left_out = target_.ordered() && !report_.bad.empty();
-  if (!done && left_out && (done.error().reason() == reason::range ||
-                            done.error().code() == Errc::internal)) {
+  if (!done && left_out &&
+      (done.error().reason() == reason::range || done.error().code() == Errc::internal)) {
     co_return lost_range(report_.bad.front(), Error(Errc::data_loss, reason::bad_extents,
                                                     "a stream cannot leave them out"));
   }

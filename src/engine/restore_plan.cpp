@@ -135,7 +135,8 @@ base::Task<Result<void>> Planner::step_over(std::uint64_t leaf, Error error, Bat
 
 void Planner::add(const MapReader::Item& item, Batch& batch) {
   const auto past = item.first + item.count;
-  const auto whole = clip(item.first * leaf_span_, past < map_.leaves() ? past * leaf_span_ : size_);
+  const auto stop = past < map_.leaves() ? past * leaf_span_ : size_;
+  const auto whole = clip(item.first * leaf_span_, stop);
   batch.end = whole.offset + whole.length;
   if (item.kind == MapReader::Item::Kind::leaf) {
     add_leaf(item.first, *item.leaf, batch);

@@ -1,4 +1,5 @@
-// The plan of a restore: from the map to the frames to fetch, a bounded part of the volume at a time.
+// The plan of a restore: from the map to the frames to fetch, part after part of the volume, each
+// bounded in memory.
 #pragma once
 
 #include <algorithm>

@@ -36,8 +36,7 @@ base::Task<decltype(std::declval<F&>()())> on_io(base::Env& env, F& call) {
 
 }  // namespace
 
-Target::Target(Job& job, BlockSink& sink)
-    : job_(job), sink_(sink), alone_(job.env.loop(), 1) {}
+Target::Target(Job& job, BlockSink& sink) : job_(job), sink_(sink), alone_(job.env.loop(), 1) {}
 
 base::Task<Result<void>> Target::open(std::uint64_t volume_size,
                                       const std::optional<ByteRange>& range) {

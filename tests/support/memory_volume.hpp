@@ -27,7 +27,17 @@ namespace snapvault::test {
 
 // The functions of sources and sinks, for hooks and counts.
 enum class Call : std::size_t {
-  info, read, extents, open_base, token, resize, write, zero, is_hole, flush, finish,
+  info,
+  read,
+  extents,
+  open_base,
+  token,
+  resize,
+  write,
+  zero,
+  is_hole,
+  flush,
+  finish,
 };
 inline constexpr std::size_t kCalls = 11;
 
@@ -66,17 +76,17 @@ class MemoryVolume final : public BlockSource, public BlockSink {
   bool in_use = false;
   std::string file_system;
   Reports reports = Reports::nothing;
-  bool zeros_are_holes = true;         // in extents(); else they are `zero` only
-  std::uint64_t grain = 4096;          // of extents()
-  std::uint64_t page_bytes = ~0ull;    // at most so many bytes a page
-  bool has_base = true;                // tokens are given and accepted
-  std::vector<ByteRange> hidden;       // changes there are said to be unchanged
-  std::vector<ByteRange> unreadable;   // read() of any byte of these fails
-  bool fixed_size = false;             // as a device: resize() above the size fails
-  bool starts_zero = false;            // reads_zero_initially()
-  bool knows_holes = false;            // is_hole() tells the truth
-  bool readable = true;                // read() of the sink works
-  bool rising_only = false;            // as a stream: no gaps, no steps back
+  bool zeros_are_holes = true;        // in extents(); else they are `zero` only
+  std::uint64_t grain = 4096;         // of extents()
+  std::uint64_t page_bytes = ~0ull;   // at most so many bytes a page
+  bool has_base = true;               // tokens are given and accepted
+  std::vector<ByteRange> hidden;      // changes there are said to be unchanged
+  std::vector<ByteRange> unreadable;  // read() of any byte of these fails
+  bool fixed_size = false;            // as a device: resize() above the size fails
+  bool starts_zero = false;           // reads_zero_initially()
+  bool knows_holes = false;           // is_hole() tells the truth
+  bool readable = true;               // read() of the sink works
+  bool rising_only = false;           // as a stream: no gaps, no steps back
   // Asked before each call, on its thread; an error is the call's answer. May throw.
   std::function<Result<void>(Call, std::uint64_t offset, std::uint64_t length)> before;
 
@@ -85,8 +95,8 @@ class MemoryVolume final : public BlockSource, public BlockSink {
   std::atomic<std::uint64_t> read_bytes{0}, written_bytes{0}, zeroed_bytes{0};
   std::atomic<std::uint64_t> peak{0};  // reads and writes at once
   std::atomic<bool> interrupted{false};
-  bool flushed = false;                // nothing was written since
-  std::optional<bool> finished;        // finish()'s argument
+  bool flushed = false;          // nothing was written since
+  std::optional<bool> finished;  // finish()'s argument
   std::uint64_t calls_of(Call call) const { return calls[static_cast<std::size_t>(call)]; }
   // What the caller did against the rules; empty if nothing.
   std::string misuse() const {

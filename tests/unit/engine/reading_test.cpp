@@ -38,8 +38,8 @@ TEST_CASE("random reads give what was backed up") {
   std::mt19937_64 draw(1);
   for (int i = 0; i < 300; ++i) {
     const auto offset = draw() % volume.bytes.size();
-    const auto length = std::min<std::uint64_t>(draw() % (i % 10 ? 9000 : 2 * kMiB),
-                                                volume.bytes.size() - offset);
+    const auto length =
+        std::min<std::uint64_t>(draw() % (i % 10 ? 9000 : 2 * kMiB), volume.bytes.size() - offset);
     const auto bytes = read(vault, *reader, offset, length);
     REQUIRE(bytes);
     CHECK(*bytes == part(volume.bytes, offset, length));

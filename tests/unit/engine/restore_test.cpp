@@ -3,33 +3,10 @@
 #include <algorithm>
 #include <stdexcept>
 
-#include "vault.hpp"
+#include "samples.hpp"
 
 namespace snapvault::engine {
 namespace {
-
-using test::noise;
-
-constexpr std::uint64_t kMiB = 1u << 20;
-
-// Data, zeros, repeats and a short last block.
-base::Bytes sample_content(std::uint64_t size = 9 * kMiB + 5000, std::uint64_t seed = 7) {
-  MemoryVolume volume(noise(size, seed));
-  volume.clear(kMiB, kMiB / 2);
-  volume.clear(3 * kMiB + 4096, 2 * kMiB);
-  volume.fill(6 * kMiB, base::ByteView(volume.bytes).first(kMiB));  // stored once
-  volume.clear(8 * kMiB, 65536 * 3);
-  return std::move(volume.bytes);
-}
-
-base::Bytes dirt(std::uint64_t size) { return noise(size, 99); }
-
-void check_done(const MemoryVolume& sink, const base::Bytes& expected) {
-  CHECK(sink.misuse() == "");
-  CHECK(sink.flushed);
-  CHECK(sink.finished == true);
-  CHECK(sink.bytes == expected);
-}
 
 TEST_CASE("a restore gives every byte back, to new, dirty, fixed and ordered targets") {
   Vault vault;
@@ -142,10 +119,10 @@ TEST_CASE("ranges are written at their place, and nothing else is touched") {
   MemoryVolume volume(sample_content(), MemoryVolume::Reports::truth);
   const auto size = volume.bytes.size();
   const auto snapshot = vault.taken(volume);
-  const ByteRange ranges[] = {{0, size},          {0, 1},
-                              {size - 1, 1},      {kMiB - 10, 20},
-                              {65536, 65536},     {3 * kMiB, 3 * kMiB + 17},
-                              {size, 0},          {8 * kMiB - 1, kMiB}};
+  const ByteRange ranges[] = {{0, size},      {0, 1},
+                              {size - 1, 1},  {kMiB - 10, 20},
+                              {65536, 65536}, {3 * kMiB, 3 * kMiB + 17},
+                              {size, 0},      {8 * kMiB - 1, kMiB}};
   for (const auto& range : ranges) {
     CAPTURE(range.offset);
     CAPTURE(range.length);
@@ -253,8 +230,8 @@ TEST_CASE("whatever call of the target fails or throws, it is told and nothing h
   Vault vault;
   MemoryVolume volume(sample_content(), MemoryVolume::Reports::truth);
   const auto snapshot = vault.taken(volume);
-  const Call kinds[] = {Call::info, Call::resize, Call::write, Call::zero, Call::flush,
-                        Call::finish};
+  const Call kinds[] = {Call::info, Call::resize, Call::write,
+                        Call::zero, Call::flush,  Call::finish};
   for (const auto kind : kinds) {
     for (const bool ordered : {false, true}) {
       for (const bool throws : {false, true}) {
@@ -359,128 +336,6 @@ TEST_CASE("a stop before the start leaves the target alone") {
   CHECK(!sink.finished);
 }
 
-TEST_CASE("a damaged frame is an error that names it, or a range that is left out") {
-  Vault vault;
-  MemoryVolume volume(sample_content(), MemoryVolume::Reports::truth);
-  const auto snapshot = vault.taken(volume);
-  const auto packs = vault.packs('d');
-  REQUIRE(!packs.empty());
-  vault.flip(packs.front(), 500);  // in the first frame
-  MemoryVolume sink(dirt(volume.bytes.size()));
-  SUBCASE("strict") {
-    for (const bool ordered : {false, true}) {
-      MemoryVolume target(dirt(volume.bytes.size()));
-      target.max_concurrency = ordered ? 1 : 16;
-      const auto report = vault.try_restore(snapshot, target);
-      REQUIRE(!report);
-      CHECK(report.error().code() == Errc::data_loss);
-      CHECK(report.error().reason() == reason::bad_extents);
-      CHECK(report.error().subject() == packs.front());
-      CHECK(target.finished == false);
-    }
-  }
-  SUBCASE("keep going") {
-    RestoreOptions options;
-    options.keep_going = true;
-    for (const bool in_place : {false, true}) {
-      for (const bool ordered : {false, true}) {
-        MemoryVolume target(dirt(volume.bytes.size()));
-        target.max_concurrency = ordered ? 1 : 16;
-        const auto before = target.bytes;
-        options.in_place = in_place;
-        const auto report = vault.restore(snapshot, target, options);
-        REQUIRE(!report.bad.empty());
-        auto expected = volume.bytes;
-        for (const auto& bad : report.bad) {
-          std::copy_n(before.begin() + static_cast<std::ptrdiff_t>(bad.offset), bad.length,
-                      expected.begin() + static_cast<std::ptrdiff_t>(bad.offset));
-        }
-        check_done(target, expected);
-        // The window that was stored as one frame, and the copy of it that shares its blocks.
-        CHECK(report.bad.size() == 2);
-        CHECK(report.bad.front() == ByteRange{0, kMiB});
-        CHECK(report.bad.back() == ByteRange{6 * kMiB, kMiB});
-      }
-    }
-  }
-  SUBCASE("a stream cannot leave anything out") {
-    MemoryVolume stream;
-    stream.max_concurrency = 1;
-    stream.rising_only = true;
-    RestoreOptions options;
-    options.keep_going = true;
-    const auto report = vault.try_restore(snapshot, stream, options);
-    REQUIRE(!report);
-    CHECK(report.error().reason() == reason::bad_extents);
-  }
-}
-
-TEST_CASE("a missing, torn or map-less store loses what it must and no more") {
-  Vault vault;
-  MemoryVolume volume(sample_content(), MemoryVolume::Reports::truth);
-  const auto snapshot = vault.taken(volume);
-  RestoreOptions options;
-  options.keep_going = true;
-  const auto check_rest = [&](const RestoreReport& report, const base::Bytes& before,
-                              const MemoryVolume& sink) {
-    auto expected = volume.bytes;
-    for (const auto& bad : report.bad) {
-      std::copy_n(before.begin() + static_cast<std::ptrdiff_t>(bad.offset), bad.length,
-                  expected.begin() + static_cast<std::ptrdiff_t>(bad.offset));
-    }
-    check_done(sink, expected);
-  };
-  MemoryVolume sink(dirt(volume.bytes.size()));
-  const auto before = sink.bytes;
-  SUBCASE("data pack missing") {
-    for (const auto& key : vault.packs('d')) vault.erase(key);
-    const auto report = vault.restore(snapshot, sink, options);
-    CHECK(!report.bad.empty());
-    CHECK(report.written_bytes == 0);
-    check_rest(report, before, sink);
-  }
-  SUBCASE("data pack cut short") {
-    const auto key = vault.packs('d').front();
-    auto object = vault.bytes(key);
-    object.resize(object.size() / 2);
-    vault.overwrite(key, std::move(object));
-    const auto report = vault.restore(snapshot, sink, options);
-    CHECK(!report.bad.empty());
-    CHECK(report.written_bytes > 0);
-    check_rest(report, before, sink);
-  }
-  SUBCASE("map pack missing") {
-    for (const auto& key : vault.packs('m')) vault.erase(key);
-    const auto report = vault.restore(snapshot, sink, options);
-    CHECK(!report.bad.empty());
-    check_rest(report, before, sink);
-    MemoryVolume strict(dirt(volume.bytes.size()));
-    const auto failed = vault.try_restore(snapshot, strict);
-    REQUIRE(!failed);
-    CHECK(failed.error().reason() == reason::bad_extents);
-  }
-}
-
-TEST_CASE("what was unreadable at backup is reported and left alone") {
-  Vault vault;
-  MemoryVolume volume(sample_content(), MemoryVolume::Reports::truth);
-  volume.unreadable = {{2 * kMiB + 10, 5}};
-  BackupOptions how;
-  how.mark_unreadable = true;
-  const auto snapshot = vault.taken(volume, how);
-  for (const bool in_place : {false, true}) {
-    MemoryVolume sink(dirt(volume.bytes.size()));
-    auto expected = volume.bytes;
-    std::copy_n(sink.bytes.begin() + 2 * kMiB, 65536, expected.begin() + 2 * kMiB);
-    RestoreOptions options;
-    options.in_place = in_place;
-    const auto report = vault.restore(snapshot, sink, options);
-    check_done(sink, expected);
-    REQUIRE(report.bad.size() == 1);
-    CHECK(report.bad.front() == ByteRange{2 * kMiB, 65536});
-  }
-}
-
 TEST_CASE("each frame is fetched once after many increments, with few gaps") {
   Vault vault;
   MemoryVolume volume(noise(8 * kMiB, 3));
@@ -500,21 +355,6 @@ TEST_CASE("each frame is fetched once after many increments, with few gaps") {
   check_done(sink, volume.bytes);
   CHECK(report.gap_bytes * 20 <= report.fetched_bytes);
   CHECK(report.frames <= 8 + 60);
-}
-
-TEST_CASE("a healed block serves the snapshots that share it") {
-  Vault vault;
-  MemoryVolume volume(sample_content(), MemoryVolume::Reports::truth);
-  const auto first = vault.taken(volume);
-  const auto packs = vault.packs('d');
-  for (const auto& key : packs) vault.flip(key, 500);
-  BackupOptions options;
-  options.mode = BackupMode::full_physical;
-  vault.backup(volume, options);
-  MemoryVolume sink;
-  const auto report = vault.restore(first, sink);
-  check_done(sink, volume.bytes);
-  CHECK(report.bad.empty());
 }
 
 TEST_CASE("real threads restore what virtual time restores") {
