@@ -204,10 +204,10 @@ TEST_SUITE("format/manifest") {
         {"\"session\":\"01", "\"session\":\"0"},
         {"\"write_required\":[\"gc-2\"]", "\"write_required\":[[]]"},
     };
-    for (const auto& [from, to] : bad) {
-      CAPTURE(from);
-      CAPTURE(to);
-      check_malformed(with(from, to));
+    for (const auto& change : bad) {
+      CAPTURE(change.first);
+      CAPTURE(change.second);
+      check_malformed(with(change.first, change.second));
     }
     const std::string many(8u << 20, ' ');
     check_malformed(with("\"chain\":3", many + "\"chain\":3"));
