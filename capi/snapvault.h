@@ -224,9 +224,9 @@ typedef struct sv_source {
    * before a failure counts. */
   sv_code (*read)(void* user_data, uint64_t offset, void* into, size_t length);
 
-  /* Optional. What is known of [offset, offset + length): up to `capacity` extents, rising and not
-   * overlapping, and how many in *count. The answer speaks for [offset, *covered_to), gaps
-   * included, which mean *gaps (SV_GAPS_); *covered_to must be above `offset`. */
+  /* Optional. What is known of [offset, offset + length): up to `capacity` extents inside it,
+   * rising and not overlapping, and how many in *count. The answer speaks for [offset, *covered_to)
+   * with its gaps, which mean *gaps (SV_GAPS_); *covered_to must be above `offset`. */
   sv_code (*extents)(void* user_data, uint64_t offset, uint64_t length, sv_extent* out,
                      size_t capacity, size_t* count, uint64_t* covered_to, uint32_t* gaps);
 
