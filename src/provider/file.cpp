@@ -247,7 +247,10 @@ Result<void> FileProvider::do_put(const PutRequest& request) {
   const auto published = publish_new(request, file);
   if (!published && published.error().code() != Errc::outcome_unknown) return published;
   file.remove();
-  if (!sync_now) note.front().file = std::move(file.file());
+  if (!sync_now) {
+    posix::start_sync(file.file());  // while the next object is made
+    note.front().file = std::move(file.file());
+  }
   if (!request.durable || !published) {
     ledger_.add(note);
     return published;

@@ -1,6 +1,5 @@
 #include "provider/ledger.hpp"
 
-#include <fcntl.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -93,10 +92,6 @@ void Ledger::fail(Error error) {
 }
 
 Result<void> Ledger::sync_entries(Entries& waiting, Entries& synced, const RequestLimits& limits) {
-  // Start all write-backs, so that the disk sees them at once; the fsyncs below then wait for them.
-  for (const auto& entry : waiting) {
-    if (entry.file) ::sync_file_range(entry.file.get(), 0, 0, SYNC_FILE_RANGE_WRITE);
-  }
   while (!waiting.empty()) {
     SV_CHECK(check(limits));
     if (auto done = sync_file(waiting.front()); !done) {

@@ -86,6 +86,10 @@ int sync(const File& file) noexcept {
   return again([&] { return ::fsync(file.get()); }) == 0 ? 0 : errno;
 }
 
+void start_sync(const File& file) noexcept {
+  ::sync_file_range(file.get(), 0, 0, SYNC_FILE_RANGE_WRITE);
+}
+
 int flush(const File& file) noexcept {
   return again([&] {
            const int copy = ::fcntl(file.get(), F_DUPFD_CLOEXEC, 0);

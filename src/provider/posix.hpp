@@ -39,6 +39,8 @@ class File {
 // All return 0 or an errno, and try again after EINTR.
 int open(const std::string& path, int flags, File& into) noexcept;
 int sync(const File& file) noexcept;
+// Starts to write a file back, so that a later sync finds little left to do. Promises nothing.
+void start_sync(const File& file) noexcept;
 // A close whose errors count, but which keeps the descriptor: network file systems send what is
 // left on every close of a file, and only then see it (no space, quota).
 int flush(const File& file) noexcept;
