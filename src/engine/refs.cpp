@@ -1,28 +1,6 @@
 #include "engine/refs.hpp"
 
-#include "base/reasons.hpp"
-
 namespace snapvault::engine {
-namespace {
-
-// As stored in its object: the base, if it names one, is not applied.
-base::Task<Result<format::Refs>> read_refs_object(provider::Client& client,
-                                                  const store::Repository& repository,
-                                                  format::RefsBase where) {
-  const auto name = format::refs_name(where.session, where.n);
-  auto getting = client.get(name);
-  auto object = co_await std::move(getting);
-  if (!object) co_return std::move(object).error();
-  SV_CO_TRY_NOW(const auto records, format::read_object(repository.keys, format::ObjectType::refs,
-                                                        name, *object));
-  if (records.size() != 1 || records.front().kind != format::RecordKind::refs) {
-    co_return Error(Errc::data_loss, reason::bad_format, "a refs object holds something else")
-        .with_subject(name);
-  }
-  co_return format::decode_refs(records.front().plain);
-}
-
-}  // namespace
 
 base::Task<Result<format::Refs>> build_refs(provider::Client& client,
                                             const store::Repository& repository,
@@ -40,7 +18,8 @@ base::Task<Result<format::Refs>> build_refs(provider::Client& client,
     base.session = parent->name.session;
     base.entries = static_cast<std::uint32_t>(commit.refs->entries.size());
   } else {
-    SV_CO_TRY(auto stored, read_refs_object(client, repository, *commit.refs_object));
+    SV_CO_TRY(auto stored, store::read_refs_object(client, repository, commit.refs_object->session,
+                                                   commit.refs_object->n));
     if (stored.base) {
       base = *stored.base;
       parent_delta = std::move(stored);
@@ -52,7 +31,9 @@ base::Task<Result<format::Refs>> build_refs(provider::Client& client,
   auto delta = book.delta(parent_delta, base);
   if (delta.entries.size() <= std::max<std::size_t>(base.entries / 4, 16)) co_return delta;
   SV_CO_TRY(const auto full, store::read_refs(client, repository, *parent));
-  auto changes = book.delta({}, {});
+  format::RefsBase over;
+  over.entries = static_cast<std::uint32_t>(full.entries.size());
+  const auto changes = book.delta({}, over);
   co_return format::apply_refs(full, changes);
 }
 

@@ -5,6 +5,7 @@
 #include <unordered_map>
 
 #include "base/reasons.hpp"
+#include "engine/block_bytes.hpp"
 #include "engine/damage.hpp"
 #include "engine/describe.hpp"
 #include "engine/map_walk.hpp"
@@ -29,6 +30,7 @@ struct Expected {
   std::uint32_t stored = 0;
   std::uint8_t slot = 0;
   std::uint32_t block_size = 0;
+  std::uint64_t length = 0;  // of the block
   format::BlockId id;
   codec::Fingerprint fingerprint;
   bool operator<(const Expected& other) const noexcept {
@@ -247,6 +249,7 @@ Task<Result<void>> Verify::gather(std::uint64_t pass, std::uint64_t passes,
   for (const auto& snapshot : snapshots_) {
     MapReader map(snapshot.commit, reader_, job_.repository.keys);
     const auto block_size = snapshot.commit.manifest.block_size;
+    const auto size = snapshot.commit.manifest.size;
     for (std::uint64_t at = 0; at < map.leaves();) {
       auto asking = map.at(at);
       auto item = co_await std::move(asking);
@@ -259,12 +262,15 @@ Task<Result<void>> Verify::gather(std::uint64_t pass, std::uint64_t passes,
       }
       at = item->first + item->count;
       if (item->kind != MapReader::Item::Kind::leaf) continue;
-      for (const auto& block : item->leaf->blocks) {
+      for (std::uint32_t i = 0; i < format::kFanout; ++i) {
+        const auto& block = item->leaf->blocks[i];
         if (block.state != BlockState::data) continue;
         const auto& pack = item->leaf->packs[block.place.pack];
         if (format::PackIdHash{}(pack) % passes != pass || damage_.hits(pack)) continue;
+        const auto offset = (item->first * format::kFanout + i) * block_size;
         expected[pack].push_back({block.place.start16, block.place.stored, block.place.slot,
-                                  block_size, block.id, block.fingerprint});
+                                  block_size, std::min<std::uint64_t>(block_size, size - offset),
+                                  block.id, block.fingerprint});
       }
     }
   }
@@ -275,7 +281,7 @@ Task<Result<void>> Verify::check_pack_frames(format::PackId pack, std::vector<Ex
   std::sort(expected.begin(), expected.end());
   const auto same = [](const Expected& a, const Expected& b) {
     return a.start16 == b.start16 && a.slot == b.slot && a.id == b.id &&
-           a.fingerprint == b.fingerprint && a.stored == b.stored && a.block_size == b.block_size;
+           a.fingerprint == b.fingerprint && a.stored == b.stored && a.block_size == b.block_size && a.length == b.length;
   };
   expected.erase(std::unique(expected.begin(), expected.end(), same), expected.end());
   for (std::size_t begin = 0; begin < expected.size();) {
@@ -351,14 +357,9 @@ Task<Result<void>> Verify::check_batch(format::PackId pack, std::span<const Expe
 Result<void> Verify::check_blocks(const base::Bytes& frame, std::span<const Expected> expected) {
   format::IdHasher ids(job_.repository.keys, format::IdType::block);
   for (const auto& block : expected) {
-    const auto begin = std::uint64_t{block.slot} * block.block_size;
-    if (begin >= frame.size()) {
-      return Error(Errc::data_loss, reason::bad_format, "the frame lacks a block");
-    }
-    const auto size = std::min<std::uint64_t>(block.block_size, frame.size() - begin);
-    const auto bytes = base::ByteView(frame).subspan(begin, size);
-    if (codec::fingerprint(job_.repository.keys.fingerprint_secret(), bytes) !=
-        block.fingerprint) {
+    const BlockCheck check{block.id, block.fingerprint, block.length, block.block_size, block.slot};
+    const auto bytes = find_block(frame, check, job_.repository.keys.fingerprint_secret());
+    if (bytes.empty()) {
       return Error(Errc::data_loss, reason::fingerprint_mismatch,
                    "a block is not the one that was backed up");
     }

@@ -33,6 +33,8 @@ Result<format::Refs> decode_object(const format::KeyRing& keys, const std::strin
   return refs;
 }
 
+}  // namespace
+
 base::Task<Result<format::Refs>> read_refs_object(provider::Client& client,
                                                   const Repository& repository,
                                                   format::SessionId session, std::uint32_t n) {
@@ -43,6 +45,8 @@ base::Task<Result<format::Refs>> read_refs_object(provider::Client& client,
   if (object.error().code() != Errc::not_found) co_return object.error();
   co_return missing(name);
 }
+
+namespace {
 
 // The full table that a delta counts from. A tomb beside it does not matter.
 base::Task<Result<format::Refs>> read_base(provider::Client& client, const Repository& repository,

@@ -82,6 +82,10 @@ base::Task<Result<format::Refs>> read_refs(provider::Client& client, const Repos
 // The full table of `refs`, which belong to a snapshot of the source `tag`.
 base::Task<Result<format::Refs>> full_refs(provider::Client& client, const Repository& repository,
                                            format::SourceTag tag, format::Refs refs);
+// The object refs/<session>-<n>, as it is stored: a base it names is not applied.
+base::Task<Result<format::Refs>> read_refs_object(provider::Client& client,
+                                                  const Repository& repository,
+                                                  format::SessionId session, std::uint32_t n);
 // The object refs/<session>-<n>.
 base::Bytes build_refs(const format::KeyRing& keys, std::string_view name, format::Salt salt,
                        const format::Refs& refs);
