@@ -19,7 +19,11 @@ inline constexpr std::size_t kJsonDepth = 16;
 struct Json {
   struct Member;
   using Array = std::vector<Json>;
-  using Object = std::vector<Member>;  // in order of writing
+  // In order of writing. A class of its own: of vectors and strings alone libstdc++ 12 believes that
+  // a variant always holds one, and crashes where copying one runs out of memory.
+  struct Object : std::vector<Member> {
+    using std::vector<Member>::vector;
+  };
   // int64_t holds negative numbers only.
   std::variant<std::nullptr_t, bool, std::int64_t, std::uint64_t, std::string, Array, Object> value;
 };
