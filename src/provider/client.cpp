@@ -126,22 +126,30 @@ bool equal(const PutBody& body, base::ByteView bytes) {
   return true;
 }
 
+// It may be there, or may not: no other code says so, whatever the reason.
+Error unknown(const Error& why) {
+  if (why.code() == Errc::outcome_unknown) return why;
+  return Error(Errc::outcome_unknown, reason::lost_answer, why.message())
+      .with_subject(why.subject());
+}
+
 // Whether the put whose answer was `lost` created the object, by reading it back.
 base::Task<Result<void>> settle(Client& client, const PutRequest& put, Error lost) {
   auto look = client.stat(put.key);
   auto found = co_await std::move(look);
-  if (!found) co_return lost;
+  if (!found) co_return unknown(lost);
   if (found->size != put.body.size()) co_return object_exists(put.key);
   if (found->size > 0) {
     auto read = client.get(put.key, 0, found->size);
     auto bytes = co_await std::move(read);
-    if (!bytes) co_return lost;
+    if (!bytes) co_return unknown(lost);
     if (!equal(put.body, *bytes)) co_return object_exists(put.key);
   }
   if (!put.durable) co_return Result<void>();
   // It is there, but its put did not say that it is durable.
   auto sync = client.sync();
   auto durable = co_await std::move(sync);
+  if (!durable) co_return unknown(durable.error());
   co_return durable;
 }
 
