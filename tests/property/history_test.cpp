@@ -9,7 +9,7 @@
 namespace snapvault::test {
 namespace {
 
-constexpr std::uint64_t kHistories = 1000;
+constexpr std::uint64_t kHistories = 600;
 constexpr int kFailuresMax = 10;
 
 std::uint64_t setting(const char* name, std::uint64_t otherwise) {

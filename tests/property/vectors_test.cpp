@@ -168,6 +168,41 @@ TEST_CASE("the smallest packs hold the largest frames, compressed or not") {
   }
 }
 
+TEST_CASE("a block may be stored as the short end of a volume with larger blocks, and the reverse") {
+  for (const bool large_first : {true, false}) {
+    World world;
+    Teller large(noise(2 * 65536 + kBlock, 1));
+    Teller small(noise(5 * kBlock, 2));
+    std::copy_n(large.bytes.end() - kBlock, kBlock, small.bytes.begin() + 3 * kBlock);
+    const auto backup_of = [&](Teller& source, const char* name, std::uint32_t block_size) {
+      BackupOptions options;
+      options.source = name;
+      options.block_size = block_size;
+      REQUIRE(world.repository.backup(source, options));
+    };
+    if (large_first) backup_of(large, "large", 65536);
+    backup_of(small, "small", kBlock);
+    if (!large_first) backup_of(large, "large", 65536);
+    const std::pair<const char*, Teller*> volumes[] = {{"large@latest", &large},
+                                                       {"small@latest", &small}};
+    for (const auto& [name, source] : volumes) {
+      const auto snapshot = world.repository.snapshot(name);
+      REQUIRE(snapshot);
+      MemoryVolume to;
+      REQUIRE(Restorer(world.repository).restore(*snapshot, to));
+      CHECK(to.bytes == source->bytes);
+      base::Bytes read(kBlock);
+      REQUIRE(snapshot->read(source->bytes.size() - kBlock, read));
+      CHECK(std::equal(read.begin(), read.end(), source->bytes.end() - kBlock));
+    }
+    VerifyOptions options;
+    options.depth = VerifyDepth::data;
+    const auto report = world.repository.verify(options);
+    REQUIRE(report);
+    CHECK(report->clean());
+  }
+}
+
 TEST_CASE("the audit asks only about the blocks that it reads") {
   World world;
   MemoryVolume source(noise(4u << 20, 1), MemoryVolume::Reports::truth);
