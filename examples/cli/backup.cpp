@@ -147,8 +147,8 @@ Status run_backup(const Globals& globals, const Backup& given) {
 void add_backup_command(CLI::App& app, Globals& globals, Run& run) {
   auto* backup = app.add_subcommand("backup", "Takes a snapshot of a source");
   backup->require_subcommand(1);
+  backup->footer("Example: snapvault --repo /backups backup volume /dev/vg/db --source node7/db");
   auto* volume = backup->add_subcommand("volume", "An image file or block device");
-  volume->fallthrough();
   volume->footer("Example: snapvault --repo /backups backup volume disk.img --source node7/disk");
   const auto given = std::make_shared<Backup>();
   volume->add_option("path", given->path, "Image file or block device")->required();

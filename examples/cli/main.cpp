@@ -41,7 +41,10 @@ void add_commands(CLI::App& app, cli::Globals& globals, cli::Run& run) {
   add_completion_command(app, globals, run);
   app.require_subcommand(1);
   app.fallthrough();
-  for (auto* command : app.get_subcommands({})) command->fallthrough();
+  for (auto* command : app.get_subcommands({})) {
+    command->fallthrough();
+    for (auto* inner : command->get_subcommands({})) inner->fallthrough();
+  }
 }
 
 }  // namespace

@@ -154,6 +154,7 @@ void add_key_command(CLI::App& app, Globals& globals, Run& run) {
     to->add_option("--label", key->label, "A name for it");
   };
   auto* list = command->add_subcommand("list", "Slots, their kinds and labels");
+  list->footer("Example: snapvault --repo /backups key list");
   list->callback([&globals, &run] {
     run = [&globals] {
       print_keys(globals, need("key list", open_repository(globals, Access::read).info()));
@@ -161,10 +162,12 @@ void add_key_command(CLI::App& app, Globals& globals, Run& run) {
     };
   });
   auto* add = command->add_subcommand("add", "Adds a passphrase or raw key");
+  add->footer("Example: snapvault --repo /backups key add --new-key-file machine.key");
   add_new(add);
   add->add_option("--new-key-file", key->new_key_file, "A raw 32-byte key");
   add->callback([&globals, &run, key] { run = [&globals, key] { return run_key_add(globals, *key); }; });
   auto* remove = command->add_subcommand("remove", "Removes a slot; the last one stays");
+  remove->footer("Example: snapvault --repo /backups key remove 0");
   remove->add_option("slot", key->slot, "As key list shows it")->required();
   remove->callback([&globals, &run, key] {
     run = [&globals, key] {
@@ -174,6 +177,7 @@ void add_key_command(CLI::App& app, Globals& globals, Run& run) {
     };
   });
   auto* passphrase = command->add_subcommand("passphrase", "Changes the passphrase");
+  passphrase->footer("Example: snapvault --repo /backups key passphrase");
   add_new(passphrase);
   passphrase->callback([&globals, &run, key] {
     run = [&globals, key] { return run_key_passphrase(globals, *key); };
