@@ -23,10 +23,13 @@ class Contract(Case):
     def test_every_command_has_help_with_an_example(self):
         for command in COMMANDS:
             with self.subTest(command=command):
-                out = self.sv(*command.split(), "--help").out
-                if command not in ("backup", "key list", "key add", "key remove",
-                                   "key passphrase"):
-                    self.assertIn("Example: snapvault ", out)
+                self.assertIn("Example: snapvault ", self.sv(*command.split(), "--help").out)
+
+    def test_global_options_stand_anywhere(self):
+        self.init()
+        for words in (["--json", "key", "list"], ["key", "--json", "list"],
+                      ["key", "list", "--json"]):
+            self.assertEqual(len(self.sv(*words).data["keys"]), 1, words)
 
     def test_completion_is_valid_bash_and_knows_every_command(self):
         script = self.sv("completion", "bash").out
