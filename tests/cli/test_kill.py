@@ -76,7 +76,7 @@ class Kill(Case):
         report = self.sv("verify", "--data", "--json").data
         self.assertTrue(report["clean"], report)
         self.assertEqual(report["snapshots"], len(self.sv("list", "--json").data))
-        self.assertGreater(hits, count // 4, "hardly any run was killed while it ran")
+        self.assertGreater(hits, count // 8, "hardly any run was killed while it ran")
 
     def test_restores_killed_at_random_moments(self):
         self.random = random.Random(SEED)
