@@ -66,6 +66,7 @@ snapvault::ProgressFunction show_progress(const Globals& globals, const char* jo
   if (isatty(STDERR_FILENO)) return [job](const Progress& now) { draw_bar(now, job); };
   auto shown = std::make_shared<double>(0);
   return [job, shown](const Progress& now) {
+    if (now.bytes_total == 0) return;  // it failed before there was anything to do
     if (now.seconds - *shown < kLinePeriod && now.phase != Progress::Phase::done) return;
     *shown = now.seconds;
     fmt::print(stderr, "{}\n", figures(now, job));

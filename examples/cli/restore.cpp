@@ -57,6 +57,9 @@ Status run_restore(const Globals& globals, const Restore& given) {
   }
   snapvault::RestoreOptions options;
   if (!given.range.empty()) options.range = parse_range(given.range);
+  if (to_stdout && options.range && options.range->offset != 0) {
+    wrong_usage("to stdout only a range that starts at 0 can go; use --to FILE");
+  }
   options.in_place = given.in_place || given.resume;
   options.keep_going = given.keep_going;
   options.check_ids = given.check_ids;

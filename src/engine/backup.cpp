@@ -189,7 +189,10 @@ Task<Result<void>> Backup::settle_ladder() {
   mode_reason_ = plan_.full_reason;
   if (plan_.parent) {
     SV_CO_TRY(base, open_base());
-    mode_reason_ = base ? "base_accepted" : "base_lost";
+    // Nothing is lost where nobody ever gave change information.
+    const bool expected =
+        !plan_.parent->commit.manifest.base_token.empty() || !options_.parent.empty();
+    mode_reason_ = base ? "base_accepted" : expected ? "base_lost" : "no_base";
   }
   if (base) {
     const auto& parent = plan_.parent->commit.manifest;

@@ -479,7 +479,8 @@ TEST_SUITE("store/index") {
           const ShortMemory memory(n);
           done = world.attempt(store_all(backup, std::move(batches)));
           last = !memory.failed();
-        } catch (const std::bad_alloc&) {
+        } catch (const std::bad_alloc&) {  // of the coroutine's own frame, before it began
+          done = Error(Errc::resource_exhausted, "no_memory", "it could not begin");
         }
         base::permit_unchecked(world.attempt(backup.writer.finish()), "it waits for what runs");
         if (done) check_places(backup);
