@@ -19,8 +19,8 @@ inline constexpr std::size_t kJsonDepth = 16;
 struct Json {
   struct Member;
   using Array = std::vector<Json>;
-  // In order of writing. A class of its own: of vectors and strings alone libstdc++ 12 believes that
-  // a variant always holds one, and crashes where copying one runs out of memory.
+  // In order of writing. A class of its own: of vectors and strings alone libstdc++ 12 believes
+  // that a variant always holds one, and crashes where copying one runs out of memory.
   struct Object : std::vector<Member> {
     using std::vector<Member>::vector;
   };

@@ -149,7 +149,7 @@ class History {
     const auto kind = below(40);
     const auto tail = chance(2) ? below(kBlock) : 0;
     if (kind == 0) return (4u << 20) + below(8) * (256u << 10) + tail;  // some units
-    if (kind == 1 && chance(10)) return (18u << 20) + tail;  // three levels of map
+    if (kind == 1 && chance(10)) return (18u << 20) + tail;             // three levels of map
     if (kind < 8) return below(3) * kBlock + tail;
     if (kind < 16) return below(6) * (256u << 10) + tail;
     return below(160) * kBlock + tail;
@@ -233,15 +233,15 @@ class History {
     options.audit = chance(8) ? 50 : 0;
     options.verify_metadata_only = chance(4);
     const auto* parent = newest_of(volume.name);
-    constexpr BackupMode kModes[] = {BackupMode::automatic, BackupMode::automatic,
+    constexpr BackupMode kModes[] = {BackupMode::automatic,   BackupMode::automatic,
                                      BackupMode::incremental, BackupMode::incremental,
-                                     BackupMode::full, BackupMode::full_physical};
+                                     BackupMode::full,        BackupMode::full_physical};
     options.mode = kModes[below(6)];
     if (!parent && options.mode == BackupMode::incremental) options.mode = BackupMode::automatic;
     if (!parent) options.block_size = volume.block_size;
     if (parent && chance(4)) options.parent = taken_[below(taken_.size())].info.name;
-    const bool full = options.mode == BackupMode::full ||
-                      options.mode == BackupMode::full_physical || !parent;
+    const bool full =
+        options.mode == BackupMode::full || options.mode == BackupMode::full_physical || !parent;
     const auto report = must(repository_.backup(source, options), "backup");
     const auto& info = report.snapshot;
     at_ += info.mode + "/" + info.mode_reason + ": ";
@@ -289,9 +289,9 @@ class History {
                const char* what) {
     const auto report = must(Restorer(repository_).restore(from, to, options), what);
     expect(report.bad.empty(), "a restore calls ranges bad");
-    expect(report.bytes_total == report.written_bytes + report.zeroed_bytes +
-                                     report.unchanged_bytes,
-           "the counts of bytes of a restore do not add up");
+    expect(
+        report.bytes_total == report.written_bytes + report.zeroed_bytes + report.unchanged_bytes,
+        "the counts of bytes of a restore do not add up");
     const auto misuse = to.misuse();
     expect(misuse.empty(), misuse.c_str());
     expect(to.finished == true && to.flushed, "a target was not flushed and finished");
@@ -400,8 +400,8 @@ class History {
     }
   }
 
-  // Every byte that differs is inside, and of blocks that are equal only what lies behind the end of
-  // the shorter volume.
+  // Every byte that differs is inside, and of blocks that are equal only what lies behind the end
+  // of the shorter volume.
   void check_diff(const Taken& a, const Taken& b) {
     const auto got = must(repository_.diff(a.info.name, b.info.name), "diff");
     const auto end = std::max(a.bytes.size(), b.bytes.size());

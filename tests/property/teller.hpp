@@ -15,14 +15,14 @@ namespace snapvault::test {
 class Teller final : public BlockSource {
  public:
   struct Style {
-    bool changes = true;          // changed/unchanged are told once a base was accepted
-    bool zeros = true;            // zero/hole are told
-    bool over_report = false;     // some that did not change are said to have
-    bool silent = false;          // some ranges are told nothing of
-    bool claims_growth = false;   // what lies behind the base's end is said to be unchanged
+    bool changes = true;         // changed/unchanged are told once a base was accepted
+    bool zeros = true;           // zero/hole are told
+    bool over_report = false;    // some that did not change are said to have
+    bool silent = false;         // some ranges are told nothing of
+    bool claims_growth = false;  // what lies behind the base's end is said to be unchanged
     Gaps gaps = Gaps::unknown;
-    std::uint64_t grain = 512;    // of what is told
-    std::uint64_t page = ~0ull;   // bytes a page covers
+    std::uint64_t grain = 512;   // of what is told
+    std::uint64_t page = ~0ull;  // bytes a page covers
     std::uint32_t io_optimal = 262144;
     std::uint64_t seed = 0;
   };
@@ -31,7 +31,7 @@ class Teller final : public BlockSource {
 
   base::Bytes bytes;
   Style style;
-  bool keeps_tokens = true;     // token() and open_base() work
+  bool keeps_tokens = true;       // token() and open_base() work
   std::vector<ByteRange> hidden;  // changes there are said to be unchanged
   std::uint64_t opened_base = 0;  // how often a base was accepted
 
@@ -127,9 +127,12 @@ class Teller final : public BlockSource {
   // true if leaving the range out of the page says the same, or nothing false.
   bool is_gap(Gaps gaps, ExtentFlags flags, std::uint64_t offset, std::uint64_t length) const {
     switch (gaps) {
-      case Gaps::unknown: return flags == ExtentFlags::none;
-      case Gaps::zero: return base::is_zero(base::ByteView(bytes).subspan(offset, length));
-      case Gaps::unchanged: return flags == ExtentFlags::unchanged;
+      case Gaps::unknown:
+        return flags == ExtentFlags::none;
+      case Gaps::zero:
+        return base::is_zero(base::ByteView(bytes).subspan(offset, length));
+      case Gaps::unchanged:
+        return flags == ExtentFlags::unchanged;
     }
     return false;
   }

@@ -168,7 +168,8 @@ TEST_CASE("the smallest packs hold the largest frames, compressed or not") {
   }
 }
 
-TEST_CASE("a block may be stored as the short end of a volume with larger blocks, and the reverse") {
+TEST_CASE(
+    "a block may be stored as the short end of a volume with larger blocks, and the reverse") {
   for (const bool large_first : {true, false}) {
     World world;
     Teller large(noise(2 * 65536 + kBlock, 1));

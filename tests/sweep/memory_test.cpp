@@ -1,5 +1,5 @@
-// Every allocation fails: the answer is success or resource_exhausted, nothing crashes or leaks, and
-// the repository is as good as before.
+// Every allocation fails: the answer is success or resource_exhausted, nothing crashes or leaks,
+// and the repository is as good as before.
 #include <doctest/doctest.h>
 #include <malloc.h>
 

@@ -61,7 +61,7 @@ bool check_remove(World& world, const Error* error) {
 bool check_nothing(World&, const Error*) { return true; }
 
 constexpr Command kCommands[] = {
-    {"open", open, check_nothing},     {"backup", back_up, check_backup},
+    {"open", open, check_nothing},       {"backup", back_up, check_backup},
     {"restore", restore, check_nothing}, {"verify", verify, check_nothing},
     {"remove", remove, check_remove},
 };
@@ -106,8 +106,8 @@ void sweep(const Command& command) {
   std::uint64_t visited = 0, fired = 0;
   for (const auto fault : provider::kFaults) {
     // These can happen to any call.
-    const bool any = fault == Fault::unavailable || fault == Fault::permission ||
-                     fault == Fault::lost_before;
+    const bool any =
+        fault == Fault::unavailable || fault == Fault::permission || fault == Fault::lost_before;
     for (const bool for_ever : {false, true}) {
       for (std::uint64_t n = 1; n <= calls; ++n) {
         const bool hit = visit(command, fault, n, for_ever);
@@ -117,7 +117,8 @@ void sweep(const Command& command) {
       }
     }
   }
-  MESSAGE(std::string(command.name), ": ", calls, " calls, ", visited, " points, faults at ", fired);
+  MESSAGE(std::string(command.name), ": ", calls, " calls, ", visited, " points, faults at ",
+          fired);
   CHECK(visited == calls * 2 * std::size(provider::kFaults));
   CHECK(fired >= calls * 6);
 }
