@@ -167,14 +167,14 @@ void add_backup_command(CLI::App& app, Globals& globals, Run& run) {
   volume->add_option("--audit", given->audit, "Percent of unchanged blocks to read and compare");
   volume->add_option("--on-read-error", given->on_read_error, "fail or mark")
       ->check(CLI::IsMember({"fail", "mark"}));
-  volume->add_option("--verify-upload", given->verify_upload,
-                     "all: unpack and compare data too (default); metadata: do not")
+  volume
+      ->add_option("--verify-upload", given->verify_upload,
+                   "all: unpack and compare data too (default); metadata: do not")
       ->check(CLI::IsMember({"all", "metadata"}));
   volume->add_option("--compression", given->compression, "none or zstd:1 to zstd:19");
   volume->add_option("--tag", given->tags, "KEY=VALUE, may be repeated");
-  volume->callback([&globals, &run, given] {
-    run = [&globals, given] { return run_backup(globals, *given); };
-  });
+  volume->callback(
+      [&globals, &run, given] { run = [&globals, given] { return run_backup(globals, *given); }; });
 }
 
 }  // namespace cli

@@ -21,16 +21,20 @@ void wrong_usage(const std::string& message) {
 
 Status status_of(const Error& error) {
   constexpr std::array<std::string_view, 8> refusals = {
-      "target_exists", "target_busy",  "has_dependents", "access",
-      "source_busy",   "repository_exists", "read_only",  "last_key"};
+      "target_exists", "target_busy",       "has_dependents", "access",
+      "source_busy",   "repository_exists", "read_only",      "last_key"};
   for (const auto reason : refusals) {
     if (error.reason() == reason) return refused;
   }
   switch (error.code()) {
-    case Errc::cancelled: return cancelled;
-    case Errc::invalid_argument: return usage;
-    case Errc::data_loss: return error.reason() == "source_failed" ? failed : damage;
-    default: return failed;
+    case Errc::cancelled:
+      return cancelled;
+    case Errc::invalid_argument:
+      return usage;
+    case Errc::data_loss:
+      return error.reason() == "source_failed" ? failed : damage;
+    default:
+      return failed;
   }
 }
 

@@ -18,9 +18,9 @@ enum Status : int {
   done = 0,
   failed = 1,
   usage = 2,
-  marked = 3,    // done, but some items could not be read
+  marked = 3,  // done, but some items could not be read
   damage = 4,
-  refused = 5,   // target exists, append-only, protected
+  refused = 5,  // target exists, append-only, protected
   cancelled = 130,
 };
 
@@ -71,7 +71,8 @@ snapvault::Rates read_rates(const Globals& globals);
 snapvault::Repository open_repository(const Globals& globals, snapvault::Access access);
 const std::string& repository_url(const Globals& globals);
 
-// The passphrase of a repository that exists: from a file, a command, the environment or a terminal.
+// The passphrase of a repository that exists: from a file, a command, the environment or a
+// terminal.
 snapvault::Passphrase passphrase_of(const Globals& globals);
 // A new one, asked for twice on a terminal.
 snapvault::Passphrase new_passphrase(const Globals& globals, const std::string& file,

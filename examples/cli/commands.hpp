@@ -14,7 +14,8 @@ using Run = std::function<Status()>;
 void add_repository_commands(CLI::App& app, Globals& globals, Run& run);  // init, set, info, key
 void add_backup_command(CLI::App& app, Globals& globals, Run& run);
 void add_restore_command(CLI::App& app, Globals& globals, Run& run);
-void add_listing_commands(CLI::App& app, Globals& globals, Run& run);  // list, show, catalog, diff, delete
+void add_listing_commands(CLI::App& app, Globals& globals,
+                          Run& run);  // list, show, catalog, diff, delete
 void add_verify_command(CLI::App& app, Globals& globals, Run& run);
 void add_completion_command(CLI::App& app, Globals& globals, Run& run);
 

@@ -1,6 +1,6 @@
 // Shell completion, made from the commands and options themselves; and the text of --version.
-#include <boost/version.hpp>
 #include <fmt/format.h>
+#include <boost/version.hpp>
 
 #include <cstdio>
 
@@ -47,7 +47,8 @@ void print_bash(const CLI::App& app, bool zsh) {
   fmt::print("  esac\n");
   fmt::print("  COMPREPLY=($(compgen -W \"$words\" -- \"${{COMP_WORDS[COMP_CWORD]}}\"))\n");
   fmt::print("  [ ${{#COMPREPLY[@]}} -gt 0 ] || COMPREPLY=($(compgen -f -- ");
-  fmt::print("\"${{COMP_WORDS[COMP_CWORD]}}\"))\n}}\ncomplete -o filenames -F _snapvault snapvault\n");
+  fmt::print(
+      "\"${{COMP_WORDS[COMP_CWORD]}}\"))\n}}\ncomplete -o filenames -F _snapvault snapvault\n");
 }
 
 void print_fish(const CLI::App& app) {

@@ -118,8 +118,8 @@ std::string to_json(const snapvault::VerifyReport& report) {
   out["requests"] = report.requests;
   json::array objects;
   for (const auto& object : report.objects) {
-    objects.push_back(json::object{
-        {"key", object.key}, {"reason", object.reason}, {"message", object.message}});
+    objects.push_back(
+        json::object{{"key", object.key}, {"reason", object.reason}, {"message", object.message}});
   }
   out["damaged_objects"] = std::move(objects);
   json::array affected;

@@ -164,7 +164,8 @@ void add_listing_commands(CLI::App& app, Globals& globals, Run& run) {
       ->callback([&globals, &run, names] {
         run = [&globals, names] { return run_catalog(globals, names->front()); };
       });
-  add("diff", "Ranges that differ, from maps alone", "diff node7/disk@latest~1 node7/disk@latest", 2)
+  add("diff", "Ranges that differ, from maps alone", "diff node7/disk@latest~1 node7/disk@latest",
+      2)
       ->callback([&globals, &run, names] {
         run = [&globals, names] { return run_diff(globals, names->at(0), names->at(1)); };
       });

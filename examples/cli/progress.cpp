@@ -27,8 +27,7 @@ unsigned terminal_width() {
 std::string figures(const Progress& now, const char* job) {
   const double rate = now.seconds > 0 ? static_cast<double>(now.bytes_done) / now.seconds : 0;
   auto text = fmt::format("{} {} of {}, {}/s", job, show_size(now.bytes_done),
-                          show_size(now.bytes_total),
-                          show_size(static_cast<std::uint64_t>(rate)));
+                          show_size(now.bytes_total), show_size(static_cast<std::uint64_t>(rate)));
   if (rate > 0 && now.bytes_done < now.bytes_total && now.phase == Progress::Phase::running) {
     const auto left = static_cast<double>(now.bytes_total - now.bytes_done) / rate;
     text += ", " + show_duration(left) + " left";

@@ -165,7 +165,8 @@ void add_key_command(CLI::App& app, Globals& globals, Run& run) {
   add->footer("Example: snapvault --repo /backups key add --new-key-file machine.key");
   add_new(add);
   add->add_option("--new-key-file", key->new_key_file, "A raw 32-byte key");
-  add->callback([&globals, &run, key] { run = [&globals, key] { return run_key_add(globals, *key); }; });
+  add->callback(
+      [&globals, &run, key] { run = [&globals, key] { return run_key_add(globals, *key); }; });
   auto* remove = command->add_subcommand("remove", "Removes a slot; the last one stays");
   remove->footer("Example: snapvault --repo /backups key remove 0");
   remove->add_option("slot", key->slot, "As key list shows it")->required();

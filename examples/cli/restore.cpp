@@ -20,9 +20,9 @@ struct Restore {
 snapvault::ByteRange parse_range(const std::string& text) {
   const auto plus = text.find('+');
   const auto offset = parse_size(text.substr(0, plus));
-  const auto length =
-      plus == std::string::npos ? std::nullopt : parse_size(text.substr(plus + 1));
-  if (!offset || !length || *length == 0) wrong_usage("--range takes OFFSET+LENGTH, such as 1G+64M");
+  const auto length = plus == std::string::npos ? std::nullopt : parse_size(text.substr(plus + 1));
+  if (!offset || !length || *length == 0)
+    wrong_usage("--range takes OFFSET+LENGTH, such as 1G+64M");
   return {*offset, *length};
 }
 

@@ -54,8 +54,8 @@ Status run_verify(const Globals& globals, const Verify& given) {
   options.record_damage = !given.read_only;
   options.stop = globals.stop;
   options.on_progress = show_progress(globals, "verify");
-  auto repository = open_repository(globals, given.read_only ? snapvault::Access::read
-                                                              : snapvault::Access::append);
+  auto repository = open_repository(
+      globals, given.read_only ? snapvault::Access::read : snapvault::Access::append);
   const auto report = need("verify", repository.verify(options));
   if (globals.json) fmt::print("{}\n", to_json(report));
   if (!globals.json && !(globals.quiet && report.clean())) print_report(report);
@@ -75,9 +75,8 @@ void add_verify_command(CLI::App& app, Globals& globals, Run& run) {
   structure->excludes(sample)->excludes(data);
   sample->excludes(data);
   verify->add_flag("--read-only", given->read_only, "Do not record what is found for healing");
-  verify->callback([&globals, &run, given] {
-    run = [&globals, given] { return run_verify(globals, *given); };
-  });
+  verify->callback(
+      [&globals, &run, given] { run = [&globals, given] { return run_verify(globals, *given); }; });
 }
 
 }  // namespace cli

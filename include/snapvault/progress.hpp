@@ -7,15 +7,21 @@
 namespace snapvault {
 
 struct Progress {
-  enum class Phase : std::uint32_t { opening = 0, running = 1, finishing = 2, cancelling = 3, done = 4 };
+  enum class Phase : std::uint32_t {
+    opening = 0,
+    running = 1,
+    finishing = 2,
+    cancelling = 3,
+    done = 4
+  };
   Phase phase = Phase::opening;
-  std::uint64_t bytes_total = 0;      // to be looked at
-  std::uint64_t bytes_done = 0;       // never falls, never above bytes_total
-  std::uint64_t new_bytes = 0;        // to be stored, before compression (backup)
-  std::uint64_t changed_bytes = 0;    // found to differ (backup), written (restore)
+  std::uint64_t bytes_total = 0;    // to be looked at
+  std::uint64_t bytes_done = 0;     // never falls, never above bytes_total
+  std::uint64_t new_bytes = 0;      // to be stored, before compression (backup)
+  std::uint64_t changed_bytes = 0;  // found to differ (backup), written (restore)
   std::uint64_t unchanged_bytes = 0;
-  std::uint64_t stored_bytes = 0;     // uploaded (backup), fetched (restore, verify)
-  double seconds = 0;                 // since the job began
+  std::uint64_t stored_bytes = 0;  // uploaded (backup), fetched (restore, verify)
+  double seconds = 0;              // since the job began
 };
 
 // Called on a library thread, one call at a time, at least every `progress_period_ms` while the job

@@ -110,11 +110,11 @@ struct ListPage {
 
 // What a store can do, as data. Conformance cases and the engine are selected by it.
 struct Capabilities {
-  std::string kind;                     // "file", "memory", "s3", ...
-  bool exclusive_create = false;        // racing creates of one key have exactly one winner
-  bool list_is_consistent = true;       // a list shows every put that completed before it began
-  bool durable_put = false;             // survives a power cut (after sync() if durable = false)
-  bool local = false;                   // requests cost microseconds, not milliseconds
+  std::string kind;                // "file", "memory", "s3", ...
+  bool exclusive_create = false;   // racing creates of one key have exactly one winner
+  bool list_is_consistent = true;  // a list shows every put that completed before it began
+  bool durable_put = false;        // survives a power cut (after sync() if durable = false)
+  bool local = false;              // requests cost microseconds, not milliseconds
   std::uint64_t object_size_max = 512u << 20;
   std::uint32_t parallel_requests = 8;  // useful number of requests in flight
   // Why exclusive_create is false although the kind of store usually has it; else empty.

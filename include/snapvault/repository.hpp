@@ -48,9 +48,9 @@ namespace snapvault {
 class SNAPVAULT_EXPORT Passphrase {
  public:
   Passphrase() = default;
-  Passphrase(const char* text);                                 // NOLINT: reads well in braces
-  Passphrase(std::string text);                                 // NOLINT
-  Passphrase(std::function<Result<std::string>()> ask);         // NOLINT
+  Passphrase(const char* text);                          // NOLINT: reads well in braces
+  Passphrase(std::string text);                          // NOLINT
+  Passphrase(std::function<Result<std::string>()> ask);  // NOLINT
   explicit operator bool() const noexcept { return static_cast<bool>(ask_); }
   Result<std::string> get() const;
 
@@ -61,8 +61,8 @@ class SNAPVAULT_EXPORT Passphrase {
 // 32 random bytes of the embedder's.
 using RawKey = std::array<std::byte, 32>;
 
-// A key service: wrap() is called when a key is made, unwrap() when a repository is opened. Both may
-// block; the answer is cached for the life of the handle.
+// A key service: wrap() is called when a key is made, unwrap() when a repository is opened. Both
+// may block; the answer is cached for the life of the handle.
 struct KeyCallback {
   std::function<Result<std::vector<std::byte>>(std::span<const std::byte, 32> key)> wrap;
   std::function<Result<RawKey>(std::span<const std::byte> wrapped)> unwrap;  // wrapped <= 2,048
@@ -86,10 +86,10 @@ struct InitOptions {
   KeyCallback key = {};
   // Keep the key in the repository: protects against damage and mix-ups, not against readers.
   bool no_passphrase = false;
-  std::uint64_t pack_size = 32u << 20;   // 1 to 512 MiB
-  std::string compression = "zstd:3";    // "none" or "zstd:1" to "zstd:19"
-  std::uint32_t full_every = 7;          // every n-th backup of a source is full; 0 = never
-  bool protect_parents = false;          // refuse to delete a snapshot that is a parent
+  std::uint64_t pack_size = 32u << 20;  // 1 to 512 MiB
+  std::string compression = "zstd:3";   // "none" or "zstd:1" to "zstd:19"
+  std::uint32_t full_every = 7;         // every n-th backup of a source is full; 0 = never
+  bool protect_parents = false;         // refuse to delete a snapshot that is a parent
   std::optional<Runtime> runtime = {};
 };
 
@@ -100,15 +100,15 @@ struct Policy {
 
 struct KeyInfo {
   std::uint32_t slot = 0;
-  std::string kind;   // passphrase, raw, callback
+  std::string kind;  // passphrase, raw, callback
   std::string label;
 };
 
 struct RepositoryInfo {
-  std::string id;       // 32 hex digits
-  std::string url;      // as given, without secrets
+  std::string id;   // 32 hex digits
+  std::string url;  // as given, without secrets
   std::uint32_t format = 1;
-  bool weak = false;    // racing creates are not settled: one writer at a time
+  bool weak = false;  // racing creates are not settled: one writer at a time
   std::string weak_because;
   bool no_passphrase = false;
   bool read_only = false;  // a newer program set a feature this one cannot write
@@ -131,16 +131,16 @@ enum class BackupMode : std::uint32_t {
 };
 
 struct BackupOptions {
-  std::string source = {};                // [cluster/]name; needed
+  std::string source = {};  // [cluster/]name; needed
   BackupMode mode = BackupMode::automatic;
-  std::string parent = {};                // a snapshot's name; default: the latest of the source
-  std::uint32_t block_size = 0;           // 4 KiB to 4 MiB, a power of two; 0: the parent's or 64 KiB
-  bool force = false;                     // also if the source is in use (then crash_consistent)
-  double audit = 0;                       // percent of unchanged blocks read and compared, besides
-                                          // the samples that always are
-  bool mark_unreadable = false;           // keep going past unreadable ranges and mark them
-  bool verify_metadata_only = false;      // do not decompress and compare data before upload
-  std::string compression = {};           // default: the repository's
+  std::string parent = {};            // a snapshot's name; default: the latest of the source
+  std::uint32_t block_size = 0;       // 4 KiB to 4 MiB, a power of two; 0: the parent's or 64 KiB
+  bool force = false;                 // also if the source is in use (then crash_consistent)
+  double audit = 0;                   // percent of unchanged blocks read and compared, besides
+                                      // the samples that always are
+  bool mark_unreadable = false;       // keep going past unreadable ranges and mark them
+  bool verify_metadata_only = false;  // do not decompress and compare data before upload
+  std::string compression = {};       // default: the repository's
   std::map<std::string, std::string> tags = {};
   std::map<std::string, std::string> attributes = {};
   std::stop_token stop = {};
@@ -151,11 +151,11 @@ struct BackupOptions {
 struct BackupReport {
   SnapshotInfo snapshot;
   std::uint64_t requests = 0;
-  std::uint64_t pack_size = 0;       // in force; smaller than set if memory_max asks for it
-  std::string dedup;                 // exact or sampled
-  bool audit_failed = false;         // hidden changes were found: everything was read
-  double audit_chance = 0;           // chance of finding changes hidden in 1 % of the data blocks
-  std::vector<std::string> warnings; // such as source_busy
+  std::uint64_t pack_size = 0;        // in force; smaller than set if memory_max asks for it
+  std::string dedup;                  // exact or sampled
+  bool audit_failed = false;          // hidden changes were found: everything was read
+  double audit_chance = 0;            // chance of finding changes hidden in 1 % of the data blocks
+  std::vector<std::string> warnings;  // such as source_busy
   double seconds = 0;
 };
 
@@ -168,23 +168,23 @@ struct SnapshotFilter {
 
 enum class VerifyDepth : std::uint32_t { structure = 0, sample = 1, data = 2 };
 struct VerifyOptions {
-  std::string snapshot = {};        // only this one; default: all
+  std::string snapshot = {};  // only this one; default: all
   VerifyDepth depth = VerifyDepth::structure;
-  double sample_percent = 5;        // of the frames, for VerifyDepth::sample
-  bool record_damage = true;        // so that the next incremental heals it (needs Access::append)
+  double sample_percent = 5;  // of the frames, for VerifyDepth::sample
+  bool record_damage = true;  // so that the next incremental heals it (needs Access::append)
   std::stop_token stop = {};
   ProgressFunction on_progress = {};
   std::uint32_t progress_period_ms = 500;
 };
 struct DamagedObject {
-  std::string key;                  // in the store
-  std::string reason;               // slug
+  std::string key;     // in the store
+  std::string reason;  // slug
   std::string message;
 };
 struct DamagedSnapshot {
-  std::string name;                 // SOURCE-ID, or the key of an unreadable commit
-  bool unreadable = false;          // nothing of it can be restored
-  std::vector<ByteRange> extents;   // that cannot be restored
+  std::string name;                // SOURCE-ID, or the key of an unreadable commit
+  bool unreadable = false;         // nothing of it can be restored
+  std::vector<ByteRange> extents;  // that cannot be restored
 };
 struct VerifyReport {
   std::uint64_t snapshots = 0, packs = 0, nodes = 0, frames = 0, blocks = 0, bytes = 0;

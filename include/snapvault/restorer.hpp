@@ -39,7 +39,7 @@ struct RestoreReport {
   std::uint64_t frames = 0;           // fetched, each once
   std::uint64_t gap_bytes = 0;        // fetched between frames and not used
   std::uint64_t requests = 0;
-  std::vector<ByteRange> bad;         // not restored: damaged, or unreadable when backed up
+  std::vector<ByteRange> bad;  // not restored: damaged, or unreadable when backed up
   double seconds = 0;
 };
 

@@ -20,21 +20,21 @@ namespace snapvault {
 
 // What the caller can do about a failure. The numbers are frozen and equal to the C ABI's sv_code.
 enum class Errc : std::int32_t {
-  cancelled = 1,            // asked for by the caller
-  invalid_argument = 2,     // change the call
-  not_found = 3,            // it is not there
-  already_exists = 4,       // it is there already
-  permission_denied = 5,    // ask for more rights
-  unauthenticated = 6,      // wrong or missing credential, key or passphrase
-  unavailable = 7,          // try the same call again later
-  outcome_unknown = 8,      // a write may have happened: look, then decide
-  data_loss = 9,            // bytes are missing, wrong or not authentic
-  aborted = 10,             // start the whole operation again
-  precondition_failed = 11, // change the state of things first; a repeat fails the same way
-  deadline_exceeded = 12,   // it took longer than allowed
-  resource_exhausted = 13,  // no memory, no space, no quota
-  unsupported = 14,         // this build, store or source cannot do it
-  internal = 15,            // a defect of snapvault: report it
+  cancelled = 1,             // asked for by the caller
+  invalid_argument = 2,      // change the call
+  not_found = 3,             // it is not there
+  already_exists = 4,        // it is there already
+  permission_denied = 5,     // ask for more rights
+  unauthenticated = 6,       // wrong or missing credential, key or passphrase
+  unavailable = 7,           // try the same call again later
+  outcome_unknown = 8,       // a write may have happened: look, then decide
+  data_loss = 9,             // bytes are missing, wrong or not authentic
+  aborted = 10,              // start the whole operation again
+  precondition_failed = 11,  // change the state of things first; a repeat fails the same way
+  deadline_exceeded = 12,    // it took longer than allowed
+  resource_exhausted = 13,   // no memory, no space, no quota
+  unsupported = 14,          // this build, store or source cannot do it
+  internal = 15,             // a defect of snapvault: report it
 };
 
 // The frozen lower-case name of a code, such as "data_loss". Never null.
@@ -73,7 +73,7 @@ class [[nodiscard]] SNAPVAULT_EXPORT Error {
 
  private:
   struct Detail;
-  void edit(std::string Detail::* field, std::string_view text) noexcept;
+  void edit(std::string Detail::*field, std::string_view text) noexcept;
 
   Errc code_;
   int native_ = 0;
@@ -101,9 +101,9 @@ class [[nodiscard]] Result {
 
   // Implicit, like std::expected: `return value;` and `return Error{...};` both read well.
   template <class U = T>
-    requires std::is_constructible_v<T, U&&> && (!std::is_same_v<std::remove_cvref_t<U>, Result>) &&
-             (!std::is_same_v<std::remove_cvref_t<U>, Error>)
-  Result(U&& value) : state_(std::in_place_index<0>, std::forward<U>(value)) {}  // NOLINT
+  requires std::is_constructible_v<T, U&&> &&(!std::is_same_v<std::remove_cvref_t<U>, Result>)&&(
+      !std::is_same_v<std::remove_cvref_t<U>, Error>)Result(U&& value)
+      : state_(std::in_place_index<0>, std::forward<U>(value)) {}                     // NOLINT
   Result(Error error) noexcept : state_(std::in_place_index<1>, std::move(error)) {}  // NOLINT
 
   bool has_value() const noexcept { return state_.index() == 0; }

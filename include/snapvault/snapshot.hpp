@@ -34,26 +34,26 @@ struct ByteRange {
 
 // What is known of a snapshot; plain data.
 struct SnapshotInfo {
-  std::string id;               // 32 hex digits
-  std::string name;             // SOURCE-ID, with 12 digits of the id
-  std::string source;           // [cluster/]name
-  std::string kind;             // "volume"
+  std::string id;                     // 32 hex digits
+  std::string name;                   // SOURCE-ID, with 12 digits of the id
+  std::string source;                 // [cluster/]name
+  std::string kind;                   // "volume"
   std::optional<std::string> parent;  // id; nothing for a full backup
   bool is_incremental = false;
-  bool has_dependents = false;  // another live snapshot names it as parent; it may be deleted all
-                                // the same unless the policy protects parents
+  bool has_dependents = false;    // another live snapshot names it as parent; it may be deleted all
+                                  // the same unless the policy protects parents
   bool crash_consistent = false;  // the source was in use
-  std::uint64_t size = 0;       // of the volume, bytes
+  std::uint64_t size = 0;         // of the volume, bytes
   std::uint32_t block_size = 0;
   std::int64_t started = 0, finished = 0;  // seconds since 1970-01-01 UTC, the writer's clock
   std::string mode, mode_reason;
   std::uint64_t logical_bytes = 0, read_bytes = 0, changed_bytes = 0, new_bytes = 0,
                 stored_bytes = 0;
   BlockCounts blocks;
-  std::string file_system;      // such as "ext4", or empty
+  std::string file_system;  // such as "ext4", or empty
   std::map<std::string, std::string> tags;
   std::map<std::string, std::string> attributes;  // kept for the engine, returned as they were
-  std::vector<ByteRange> marked;  // unreadable when it was taken
+  std::vector<ByteRange> marked;                  // unreadable when it was taken
 };
 
 // A live snapshot of an open repository. Copies share one. Keeps its repository open.
@@ -67,8 +67,8 @@ class SNAPVAULT_EXPORT Snapshot {
   Result<ExtentPage> extents(std::uint64_t offset, std::uint64_t length) const;
 
   // Fills `into` with the bytes from `offset`; frames are cached, and readers may run at once.
-  // Errors: invalid_argument (range), data_loss (the bytes cannot be given; the range that is bad is
-  // the subject). Nothing wrong is ever returned.
+  // Errors: invalid_argument (range), data_loss (the bytes cannot be given; the range that is bad
+  // is the subject). Nothing wrong is ever returned.
   Result<void> read(std::uint64_t offset, std::span<std::byte> into) const;
 
   struct State;  // internal

@@ -45,12 +45,12 @@ struct ExtentPage {
 };
 
 struct BlockInfo {
-  std::uint64_t size = 0;             // bytes; constant while a job runs
-  std::uint32_t io_optimal = 262144;  // preferred length of one read or write, bytes
-  std::uint32_t max_concurrency = 16; // calls of read/write that may run at once, at least 1
-  bool in_use = false;                // somebody may be writing to it now
-  std::string in_use_by;              // who, for the message; may be empty
-  std::string file_system;            // such as "ext4"; kept with the snapshot; may be empty
+  std::uint64_t size = 0;              // bytes; constant while a job runs
+  std::uint32_t io_optimal = 262144;   // preferred length of one read or write, bytes
+  std::uint32_t max_concurrency = 16;  // calls of read/write that may run at once, at least 1
+  bool in_use = false;                 // somebody may be writing to it now
+  std::string in_use_by;               // who, for the message; may be empty
+  std::string file_system;             // such as "ext4"; kept with the snapshot; may be empty
 };
 
 // A volume to read. Calls come from library threads and may block; at most `max_concurrency` reads

@@ -14,9 +14,12 @@ using base::Task;
 
 std::string_view to_string(format::SlotKind kind) noexcept {
   switch (kind) {
-    case format::SlotKind::passphrase: return "passphrase";
-    case format::SlotKind::raw: return "raw";
-    case format::SlotKind::callback: return "callback";
+    case format::SlotKind::passphrase:
+      return "passphrase";
+    case format::SlotKind::raw:
+      return "raw";
+    case format::SlotKind::callback:
+      return "callback";
   }
   return "unknown";
 }

@@ -109,8 +109,7 @@ Task<Result<VerifyReport>> verify_job(engine::Job& job, const VerifyOptions& opt
 Passphrase::Passphrase(const char* text) : Passphrase(std::string(text)) {}
 Passphrase::Passphrase(std::string text)
     : ask_([kept = std::shared_ptr<std::string>(
-                new std::string(std::move(text)),
-                [](std::string* gone) {
+                new std::string(std::move(text)), [](std::string* gone) {
                   codec::wipe(std::as_writable_bytes(std::span(*gone)));
                   delete gone;
                 })]() -> Result<std::string> { return *kept; }) {}

@@ -14,7 +14,7 @@ base::Task<Result<Report>> job_on_loop(Repository::State& state, std::stop_token
   auto place = co_await state.runtime->jobs.acquire(1);
   auto client = state.client(stop);
   auto repository = state.repository;
-  engine::Job job{state.env(), client, repository, state.runtime->memory_max,
+  engine::Job job{state.env(),          client, repository, state.runtime->memory_max,
                   &state.runtime->read, stop};
   auto working = work(job);
   auto report = co_await std::move(working);
@@ -28,8 +28,7 @@ base::Task<Result<Report>> job_on_loop(Repository::State& state, std::stop_token
 template <class Report, class Work>
 Result<Report> run_job(Repository::State& state, std::stop_token stop, Work& work) {
   try {
-    return base::run_sync(state.env(),
-                          job_on_loop<Report>(state, std::move(stop), work));
+    return base::run_sync(state.env(), job_on_loop<Report>(state, std::move(stop), work));
   } catch (...) {
     return base::error_from(std::current_exception());
   }

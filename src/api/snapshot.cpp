@@ -13,9 +13,9 @@ std::uint64_t cache_bytes(const Runtime::State& runtime) { return runtime.memory
 engine::SnapshotReader& reader(Snapshot::State& state) {
   if (!state.reader) {
     auto& repository = *state.repository;
-    state.reader = std::make_unique<engine::SnapshotReader>(
-        repository.env(), repository.provider, repository.repository, state.stored,
-        cache_bytes(*repository.runtime));
+    state.reader = std::make_unique<engine::SnapshotReader>(repository.env(), repository.provider,
+                                                            repository.repository, state.stored,
+                                                            cache_bytes(*repository.runtime));
   }
   return *state.reader;
 }

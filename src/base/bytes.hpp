@@ -31,7 +31,7 @@ void store(std::byte* to, T value) noexcept {
   std::memcpy(to, &value, sizeof value);
 }
 template <class T>
-  requires std::is_integral_v<T>
+requires std::is_integral_v<T>
 void append(Bytes& to, T value) {
   const auto at = to.size();
   to.resize(at + sizeof value);
@@ -58,8 +58,8 @@ inline std::optional<std::uint64_t> add(std::uint64_t a, std::uint64_t b) noexce
 
 // Lower-case hex.
 std::string hex(ByteView bytes);
-std::string hex8(std::uint32_t value);    // 8 digits
-std::string hex16(std::uint64_t value);   // 16 digits
+std::string hex8(std::uint32_t value);   // 8 digits
+std::string hex16(std::uint64_t value);  // 16 digits
 // Exactly 2 * N lower-case digits, else nothing.
 bool unhex(std::string_view text, MutableBytes into) noexcept;
 std::optional<std::uint64_t> parse_hex(std::string_view text) noexcept;  // 1 to 16 digits

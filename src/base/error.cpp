@@ -14,21 +14,36 @@ struct Error::Detail {
 
 std::string_view to_string(Errc code) noexcept {
   switch (code) {
-    case Errc::cancelled: return "cancelled";
-    case Errc::invalid_argument: return "invalid_argument";
-    case Errc::not_found: return "not_found";
-    case Errc::already_exists: return "already_exists";
-    case Errc::permission_denied: return "permission_denied";
-    case Errc::unauthenticated: return "unauthenticated";
-    case Errc::unavailable: return "unavailable";
-    case Errc::outcome_unknown: return "outcome_unknown";
-    case Errc::data_loss: return "data_loss";
-    case Errc::aborted: return "aborted";
-    case Errc::precondition_failed: return "precondition_failed";
-    case Errc::deadline_exceeded: return "deadline_exceeded";
-    case Errc::resource_exhausted: return "resource_exhausted";
-    case Errc::unsupported: return "unsupported";
-    case Errc::internal: return "internal";
+    case Errc::cancelled:
+      return "cancelled";
+    case Errc::invalid_argument:
+      return "invalid_argument";
+    case Errc::not_found:
+      return "not_found";
+    case Errc::already_exists:
+      return "already_exists";
+    case Errc::permission_denied:
+      return "permission_denied";
+    case Errc::unauthenticated:
+      return "unauthenticated";
+    case Errc::unavailable:
+      return "unavailable";
+    case Errc::outcome_unknown:
+      return "outcome_unknown";
+    case Errc::data_loss:
+      return "data_loss";
+    case Errc::aborted:
+      return "aborted";
+    case Errc::precondition_failed:
+      return "precondition_failed";
+    case Errc::deadline_exceeded:
+      return "deadline_exceeded";
+    case Errc::resource_exhausted:
+      return "resource_exhausted";
+    case Errc::unsupported:
+      return "unsupported";
+    case Errc::internal:
+      return "internal";
   }
   return "internal";
 }
@@ -39,7 +54,7 @@ Error::Error(Errc code, const char* reason, std::string_view message) noexcept
 }
 
 // Copies the shared record; without memory the text is dropped and the code and reason stay.
-void Error::edit(std::string Detail::* field, std::string_view text) noexcept {
+void Error::edit(std::string Detail::*field, std::string_view text) noexcept {
   try {
     auto detail = detail_ ? std::make_shared<Detail>(*detail_) : std::make_shared<Detail>();
     (*detail).*field = text;

@@ -16,8 +16,8 @@ class TokenBucket {
   void set(std::uint64_t bytes_per_second) noexcept { rate_ = bytes_per_second; }
   std::uint64_t rate() const noexcept { return rate_; }
 
-  // Waits until `bytes` may pass. Waits in steps, so that a raised rate or a stop (asked by `stopped`)
-  // is seen within 100 ms.
+  // Waits until `bytes` may pass. Waits in steps, so that a raised rate or a stop (asked by
+  // `stopped`) is seen within 100 ms.
   template <class Stopped>
   Task<void> take(Env& env, std::uint64_t bytes, Stopped stopped) {
     double left = static_cast<double>(bytes);

@@ -14,7 +14,7 @@ inline constexpr const char* bad_block_size = "bad_block_size";
 inline constexpr const char* bad_pack_size = "bad_pack_size";
 inline constexpr const char* called_from_callback = "called_from_callback";
 inline constexpr const char* forked = "forked";
-inline constexpr const char* access = "access";                  // opened for less
+inline constexpr const char* access = "access";  // opened for less
 inline constexpr const char* range = "range";
 // the repository
 inline constexpr const char* not_a_repository = "not_a_repository";
@@ -22,11 +22,11 @@ inline constexpr const char* repository_exists = "repository_exists";
 inline constexpr const char* newer_format = "newer_format";
 inline constexpr const char* wrong_passphrase = "wrong_passphrase";
 inline constexpr const char* wrong_key = "wrong_key";
-inline constexpr const char* key_required = "key_required";      // none was given
+inline constexpr const char* key_required = "key_required";  // none was given
 inline constexpr const char* key_callback = "key_callback";
 inline constexpr const char* no_snapshot = "no_snapshot";
 inline constexpr const char* ambiguous_name = "ambiguous_name";
-inline constexpr const char* last_key = "last_key";              // nobody could open it any more
+inline constexpr const char* last_key = "last_key";  // nobody could open it any more
 inline constexpr const char* log_full = "log_full";
 inline constexpr const char* has_dependents = "has_dependents";
 // stored bytes
@@ -36,12 +36,12 @@ inline constexpr const char* bad_compression = "bad_compression";
 inline constexpr const char* fingerprint_mismatch = "fingerprint_mismatch";
 inline constexpr const char* id_mismatch = "id_mismatch";
 inline constexpr const char* object_missing = "object_missing";
-inline constexpr const char* bad_extents = "bad_extents";        // ranges that cannot be restored
+inline constexpr const char* bad_extents = "bad_extents";  // ranges that cannot be restored
 // sessions
 inline constexpr const char* session_aborted = "session_aborted";
 inline constexpr const char* base_lost = "base_lost";
 inline constexpr const char* no_parent = "no_parent";
-inline constexpr const char* source_busy = "source_busy";        // in use, and no force
+inline constexpr const char* source_busy = "source_busy";  // in use, and no force
 inline constexpr const char* weak_store = "weak_store";
 // sources and targets
 inline constexpr const char* not_a_volume = "not_a_volume";
@@ -65,6 +65,6 @@ inline constexpr const char* no_memory = "no_memory";
 inline constexpr const char* deadline = "deadline";
 inline constexpr const char* list_incomplete = "list_incomplete";
 inline constexpr const char* lost_answer = "lost_answer";
-inline constexpr const char* unexpected = "unexpected";          // a defect of ours
+inline constexpr const char* unexpected = "unexpected";  // a defect of ours
 
 }  // namespace snapvault::reason

@@ -2,7 +2,8 @@
 //
 // Rules of this toolchain (g++ 12.2 destroys some temporaries of a co_await expression twice):
 //   - no braces and no capturing lambda inside a co_await expression: name them first;
-//   - `auto task = f(...); auto result = co_await std::move(task);` when an argument is not trivial;
+//   - `auto task = f(...); auto result = co_await std::move(task);` when an argument is not
+//   trivial;
 //   - named functions and members only, no lambda coroutines; no co_await in catch.
 #pragma once
 

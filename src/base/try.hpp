@@ -14,7 +14,8 @@
 #define SV_CONCAT_(a, b) a##b
 #define SV_CONCAT(a, b) SV_CONCAT_(a, b)
 
-#define SV_TRY(declaration, ...) SV_TRY_(SV_CONCAT(sv_try_, __LINE__), declaration, return, __VA_ARGS__)
+#define SV_TRY(declaration, ...) \
+  SV_TRY_(SV_CONCAT(sv_try_, __LINE__), declaration, return, __VA_ARGS__)
 #define SV_CHECK(...) SV_CHECK_(SV_CONCAT(sv_check_, __LINE__), return, __VA_ARGS__)
 #define SV_CO_TRY(declaration, ...) \
   SV_TRY_(SV_CONCAT(sv_try_, __LINE__), declaration, co_return, co_await __VA_ARGS__)
@@ -24,15 +25,15 @@
   SV_TRY_(SV_CONCAT(sv_try_, __LINE__), declaration, co_return, __VA_ARGS__)
 #define SV_CO_CHECK_NOW(...) SV_CHECK_(SV_CONCAT(sv_check_, __LINE__), co_return, __VA_ARGS__)
 
-#define SV_TRY_(name, declaration, leave, ...)     \
-  auto name = __VA_ARGS__;                         \
-  if (!name) leave std::move(name).error();        \
+#define SV_TRY_(name, declaration, leave, ...) \
+  auto name = __VA_ARGS__;                     \
+  if (!name) leave std::move(name).error();    \
   declaration = *std::move(name)
 
-#define SV_CHECK_(name, leave, ...)                              \
-  do {                                                           \
-    auto name = __VA_ARGS__;                                     \
-    if (!name) leave std::move(name).error();                    \
+#define SV_CHECK_(name, leave, ...)           \
+  do {                                        \
+    auto name = __VA_ARGS__;                  \
+    if (!name) leave std::move(name).error(); \
   } while (false)
 
 namespace snapvault::base {

@@ -81,8 +81,8 @@ std::uint32_t samples_max(std::uint32_t block_size) noexcept {
 }
 
 base::Task<Result<AuditResult>> audit(Job& job, BlockSource& source, std::uint64_t source_size,
-                                      const format::Manifest& parent,
-                                      store::MapReader& parent_map, double percent) {
+                                      const format::Manifest& parent, store::MapReader& parent_map,
+                                      double percent) {
   auto samples = parent.samples;
   if (percent > 0) {
     SV_CO_TRY(const auto more, draw_blocks(job, parent, parent_map, percent));
@@ -118,8 +118,8 @@ void Sampler::inherit(const format::Manifest& parent, std::uint64_t size) {
       inherited_.emplace(sample.offset, sample.fingerprint);
     }
   }
-  // The parent's samples stand for all its data blocks, so that a new block displaces one of them as
-  // seldom as if all had passed by.
+  // The parent's samples stand for all its data blocks, so that a new block displaces one of them
+  // as seldom as if all had passed by.
   const auto& counts = parent.counts;
   const auto empty = std::min(counts.total, counts.zero + counts.hole);
   seen_ = std::max<std::uint64_t>(counts.total - empty, inherited_.size());

@@ -19,18 +19,19 @@ std::uint32_t samples_max(std::uint32_t block_size) noexcept;
 
 struct AuditResult {
   bool passed = true;
-  std::uint64_t blocks = 0;      // read and compared
+  std::uint64_t blocks = 0;  // read and compared
   std::uint64_t read_bytes = 0;
 };
 
 // Reads the parent's samples, and `percent` of its data blocks drawn anew, where the source claims
 // them unchanged. `parent_map` is used only for percent > 0. Stops at the first difference.
 base::Task<Result<AuditResult>> audit(Job& job, BlockSource& source, std::uint64_t source_size,
-                                      const format::Manifest& parent,
-                                      store::MapReader& parent_map, double percent);
+                                      const format::Manifest& parent, store::MapReader& parent_map,
+                                      double percent);
 
 // Keeps a fair choice of the data blocks of a volume while they pass by (reservoir sampling: Vitter
-// 1985, algorithm R). Starts from the parent's choice, whose blocks pass by only where they changed.
+// 1985, algorithm R). Starts from the parent's choice, whose blocks pass by only where they
+// changed.
 class Sampler {
  public:
   Sampler(base::Env& env, std::uint32_t block_size);

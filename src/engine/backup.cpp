@@ -107,15 +107,16 @@ class Backup {
   std::vector<std::string> warnings_;
 };
 
-// A full backup reads everything and trusts no earlier fingerprint; the index still knows its blocks.
+// A full backup reads everything and trusts no earlier fingerprint; the index still knows its
+// blocks.
 void Backup::drop_parent(const char* why) {
   plan_.parent.reset();
   if (session_) session_->parent().reset();
   plan_.full_reason = why;
 }
 
-// Two packs in flight and one open are 3/8 of the memory; map packs, units and index stay below 3/16.
-// The largest frame, with its directory, fits into any pack.
+// Two packs in flight and one open are 3/8 of the memory; map packs, units and index stay below
+// 3/16. The largest frame, with its directory, fits into any pack.
 std::uint64_t Backup::pack_size() const noexcept {
   constexpr std::uint64_t kBesideFrame = 64u << 10;
   const auto least = std::max<std::uint64_t>(kFrameWindow, plan_.block_size) + kBesideFrame;
@@ -174,8 +175,8 @@ Task<Result<void>> Backup::begin() {
 
   if (index.own_only) co_return Result<void>();
   for (const auto& dead : plan_.listing.unfinished) {
-    const bool settled = !plan_.listing.committed.empty() &&
-                         dead.order < plan_.listing.committed.front().order;
+    const bool settled =
+        !plan_.listing.committed.empty() && dead.order < plan_.listing.committed.front().order;
     if (settled) break;  // a later commit has taken in what it left
     SV_CO_CHECK(index_->adopt(dead.session));
   }
@@ -220,8 +221,8 @@ Task<Result<void>> Backup::settle_ladder() {
   co_return Result<void>();
 }
 
-// The parent's token, or its id in hex where the source gave none (then only a caller who named that
-// snapshot can accept it).
+// The parent's token, or its id in hex where the source gave none (then only a caller who named
+// that snapshot can accept it).
 Task<Result<bool>> Backup::open_base() {
   const auto& manifest = plan_.parent->commit.manifest;
   const auto id = plan_.parent->name.session.hex();
@@ -266,13 +267,13 @@ Task<Result<void>> Backup::walk() {
   const auto window = std::max<std::uint64_t>(kWindow, plan_.block_size);
   const auto frame = std::max<std::uint64_t>(kFrameWindow, plan_.block_size);
   const auto fit = job_.memory_bytes_max / 8 / (window + 2 * frame);
-  const auto wanted = std::min<std::uint64_t>(job_.env.cpu_threads() + 2,
-                                              std::max(plan_.info.max_concurrency, 1u));
+  const auto wanted =
+      std::min<std::uint64_t>(job_.env.cpu_threads() + 2, std::max(plan_.info.max_concurrency, 1u));
   const auto count = std::clamp<std::uint64_t>(fit, 1, wanted);
   Workspaces workspaces(job_.env.loop(), count);
   for (std::uint64_t i = 0; i < count; ++i) {
-    workspaces.add(std::make_unique<Workspace>(job_.repository.keys, window, frame,
-                                               std::max(level_, 1)));
+    workspaces.add(
+        std::make_unique<Workspace>(job_.repository.keys, window, frame, std::max(level_, 1)));
   }
   auto body = [&](base::TaskGroup& group) { return walk_units(group, workspaces); };
   auto walking = base::with_group(job_.env.loop(), 2 * count + 2, body);
@@ -352,8 +353,8 @@ Task<Result<Unit>> Backup::make_unit(std::uint64_t at, std::uint64_t end) {
       unchanged = unchanged && run.unchanged;
     }
     if (!uniform) claim = unchanged ? Claim::unchanged : Claim::unknown;
-    const auto blocks = uniform ? std::max<std::uint64_t>(1, (std::min(run.end, end) - begin) / block)
-                                : 1;
+    const auto blocks =
+        uniform ? std::max<std::uint64_t>(1, (std::min(run.end, end) - begin) / block) : 1;
     unit.claims.insert(unit.claims.end(), blocks, claim);
     begin += blocks * block;
   }
@@ -528,8 +529,8 @@ Task<Result<BackupReport>> Backup::commit() {
   auto building = build_refs(job_.client, job_.repository, plan_.parent, map_writer_->book());
   auto refs = co_await std::move(building);
   if (!refs) co_return std::move(refs).error();
-  auto committing = session_->commit(job_.client, job_.repository, record, std::move(nodes_),
-                                     *std::move(refs));
+  auto committing =
+      session_->commit(job_.client, job_.repository, record, std::move(nodes_), *std::move(refs));
   SV_CO_CHECK(std::move(committing));
 
   BackupReport report;

@@ -66,12 +66,15 @@ ClaimRun ClaimCursor::run_in_page(std::uint64_t offset) const noexcept {
   if (found != extents.end() && found->offset <= offset) {
     return judge(found->flags, offset, std::min(found->offset + found->length, page_.covered_to));
   }
-  const auto end = found == extents.end() ? page_.covered_to
-                                          : std::min(found->offset, page_.covered_to);
+  const auto end =
+      found == extents.end() ? page_.covered_to : std::min(found->offset, page_.covered_to);
   switch (page_.gaps) {
-    case Gaps::zero: return judge(ExtentFlags::hole | ExtentFlags::zero, offset, end);
-    case Gaps::unchanged: return judge(ExtentFlags::unchanged, offset, end);
-    case Gaps::unknown: break;
+    case Gaps::zero:
+      return judge(ExtentFlags::hole | ExtentFlags::zero, offset, end);
+    case Gaps::unchanged:
+      return judge(ExtentFlags::unchanged, offset, end);
+    case Gaps::unknown:
+      break;
   }
   return judge(ExtentFlags::none, offset, end);
 }

@@ -29,9 +29,9 @@ base::Task<Result<void>> Reporter::run() {
       announced_cancel_ = true;
       call(Progress::Phase::cancelling);
     } else if (job_.env.monotonic() - last_ >= period_) {
-      call(job_.stopped()          ? Progress::Phase::cancelling
+      call(job_.stopped()         ? Progress::Phase::cancelling
            : job_.meter.finishing ? Progress::Phase::finishing
-                                   : Progress::Phase::running);
+                                  : Progress::Phase::running);
     }
   }
   call(Progress::Phase::done);

@@ -35,8 +35,8 @@ struct Job {
   Result<void> check() const;
 };
 
-// Runs `work` while calling `report` every `period_ms`, and once at the end with Phase::done. A stop
-// request shows as Phase::cancelling within 100 ms.
+// Runs `work` while calling `report` every `period_ms`, and once at the end with Phase::done. A
+// stop request shows as Phase::cancelling within 100 ms.
 template <class T>
 base::Task<Result<T>> with_progress(Job& job, ProgressFunction report, std::uint32_t period_ms,
                                     base::Task<Result<T>> work);

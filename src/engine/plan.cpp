@@ -40,8 +40,8 @@ base::Task<Result<BlockInfo>> source_info(Job& job, BlockSource& source) {
   co_return info;
 }
 
-// The snapshot the caller named; nothing (and a warning) if it is gone or of another source, so that
-// change information against it is not used.
+// The snapshot the caller named; nothing (and a warning) if it is gone or of another source, so
+// that change information against it is not used.
 base::Task<Result<std::optional<store::Snapshot>>> named_parent(Job& job, Plan& plan,
                                                                 const BackupOptions& options) {
   auto finding = store::find_snapshot(job.client, job.repository, options.parent);

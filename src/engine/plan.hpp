@@ -15,11 +15,11 @@
 namespace snapvault::engine {
 
 struct Plan {
-  BlockInfo info;                         // of the source
+  BlockInfo info;  // of the source
   std::uint32_t block_size = 65536;
   std::optional<store::Snapshot> parent;  // nothing: a full backup
   store::SourceListing listing;
-  std::string full_reason;                // why it is full: first, asked, full_every, block_size, …
+  std::string full_reason;  // why it is full: first, asked, full_every, block_size, …
   std::vector<std::string> warnings;
 };
 

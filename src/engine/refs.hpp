@@ -10,8 +10,8 @@
 
 namespace snapvault::engine {
 
-// A delta against the parent's base (or the parent itself), or a full table where there is no parent
-// or the delta would exceed a quarter of the base.
+// A delta against the parent's base (or the parent itself), or a full table where there is no
+// parent or the delta would exceed a quarter of the base.
 base::Task<Result<format::Refs>> build_refs(provider::Client& client,
                                             const store::Repository& repository,
                                             const std::optional<store::Snapshot>& parent,

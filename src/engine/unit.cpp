@@ -176,8 +176,8 @@ Result<Classified> read_and_classify(const Window& window) {
   return out;
 }
 
-// Runs on a compute thread: compresses `plain` and, unless told otherwise, decompresses it again and
-// compares, so that a bit that flipped here never reaches the store.
+// Runs on a compute thread: compresses `plain` and, unless told otherwise, decompresses it again
+// and compares, so that a bit that flipped here never reaches the store.
 Result<store::Frame> pack_frame(const Window& window, base::ByteView plain) {
   store::Frame frame;
   frame.plain_size = static_cast<std::uint32_t>(plain.size());

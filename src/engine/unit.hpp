@@ -36,10 +36,10 @@ struct BlockRecord {
 
 struct Unit {
   std::uint64_t first_block = 0;
-  std::vector<Claim> claims;                              // one a block
-  std::vector<std::shared_ptr<const format::Leaf>> old;   // one a leaf; empty without a parent
-  std::vector<format::BlockState> old_fill;               // where old[i] is null: hole or zero
-  std::vector<BlockRecord> blocks;                        // the outcome
+  std::vector<Claim> claims;                             // one a block
+  std::vector<std::shared_ptr<const format::Leaf>> old;  // one a leaf; empty without a parent
+  std::vector<format::BlockState> old_fill;              // where old[i] is null: hole or zero
+  std::vector<BlockRecord> blocks;                       // the outcome
   std::vector<format::BadExtent> bad;
 };
 
@@ -52,13 +52,13 @@ struct UnitContext {
   Sampler& sampler;
   format::Manifest::Counts& counts;
   const store::Repository& repository;
-  std::uint64_t size;          // of the volume
+  std::uint64_t size;  // of the volume
   std::uint32_t block_size;
-  std::uint32_t io_bytes;      // of one read
-  std::uint64_t old_size = 0;  // of the parent; 0 without one
+  std::uint32_t io_bytes;           // of one read
+  std::uint64_t old_size = 0;       // of the parent; 0 without one
   bool trust_fingerprints = false;  // an equal fingerprint means unchanged
   bool mark_unreadable = false;
-  bool verify_data = true;     // decompress and compare before upload
+  bool verify_data = true;  // decompress and compare before upload
   bool compress = true;
 };
 

@@ -20,9 +20,9 @@ using base::Task;
 using format::BlockState;
 using store::MapReader;
 
-constexpr std::size_t kFrameBatch = 16;             // frames of one request
-constexpr std::uint64_t kFrameSpan = 8u << 20;      // bytes of one request
-constexpr std::uint64_t kBlocksAPass = 1u << 16;    // at least; more where memory allows
+constexpr std::size_t kFrameBatch = 16;           // frames of one request
+constexpr std::uint64_t kFrameSpan = 8u << 20;    // bytes of one request
+constexpr std::uint64_t kBlocksAPass = 1u << 16;  // at least; more where memory allows
 
 // A block that must be where the map says.
 struct Expected {
@@ -37,10 +37,11 @@ struct Expected {
     return std::pair(start16, slot) < std::pair(other.start16, other.slot);
   }
 };
-using ExpectedByPack = std::unordered_map<format::PackId, std::vector<Expected>, format::PackIdHash>;
+using ExpectedByPack =
+    std::unordered_map<format::PackId, std::vector<Expected>, format::PackIdHash>;
 
-// One verify on its way. Three walks: the maps (structure), the packs (frames), and, if something is
-// broken, the maps again to say whom it hits.
+// One verify on its way. Three walks: the maps (structure), the packs (frames), and, if something
+// is broken, the maps again to say whom it hits.
 class Verify {
  public:
   Verify(Job& job, const VerifyOptions& options)
@@ -181,9 +182,8 @@ Task<Result<void>> Verify::check_refs(const store::Snapshot& snapshot,
   for (const auto& entry : refs->entries) packs_.insert(entry.pack);
   if (!std::equal(counted.entries.begin(), counted.entries.end(), refs->entries.begin(),
                   refs->entries.end(), same)) {
-    damage_.object(snapshot.name.commit(),
-                   Error(Errc::data_loss, reason::bad_format,
-                         "the snapshot's refs do not agree with its map"));
+    damage_.object(snapshot.name.commit(), Error(Errc::data_loss, reason::bad_format,
+                                                 "the snapshot's refs do not agree with its map"));
   }
   co_return Result<void>();
 }
@@ -223,8 +223,7 @@ Task<Result<void>> Verify::check_directory(format::PackId pack) {
 
 // Frames in as many passes as memory asks for: each pass looks at the packs of one share.
 Task<Result<void>> Verify::check_frames() {
-  const auto a_pass =
-      std::max(kBlocksAPass, job_.memory_bytes_max / 4 / (sizeof(Expected) + 16));
+  const auto a_pass = std::max(kBlocksAPass, job_.memory_bytes_max / 4 / (sizeof(Expected) + 16));
   const auto passes = blocks_ / a_pass + 1;
   for (std::uint64_t pass = 0; pass < passes; ++pass) {
     ExpectedByPack expected;
@@ -281,7 +280,8 @@ Task<Result<void>> Verify::check_pack_frames(format::PackId pack, std::vector<Ex
   std::sort(expected.begin(), expected.end());
   const auto same = [](const Expected& a, const Expected& b) {
     return a.start16 == b.start16 && a.slot == b.slot && a.id == b.id &&
-           a.fingerprint == b.fingerprint && a.stored == b.stored && a.block_size == b.block_size && a.length == b.length;
+           a.fingerprint == b.fingerprint && a.stored == b.stored && a.block_size == b.block_size &&
+           a.length == b.length;
   };
   expected.erase(std::unique(expected.begin(), expected.end(), same), expected.end());
   for (std::size_t begin = 0; begin < expected.size();) {
@@ -364,8 +364,7 @@ Result<void> Verify::check_blocks(const base::Bytes& frame, std::span<const Expe
                    "a block is not the one that was backed up");
     }
     if (ids(bytes) != block.id) {
-      return Error(Errc::data_loss, reason::id_mismatch,
-                   "a block's content does not match its id");
+      return Error(Errc::data_loss, reason::id_mismatch, "a block's content does not match its id");
     }
   }
   return {};

@@ -24,7 +24,8 @@ base::Task<Result<std::optional<BlockPlace>>> Copies::find(format::BlockId block
                                                            FramePlace broken) {
   auto turn = co_await state_->busy.acquire(1);
   state_->repository.log.damaged.add_frame(broken.pack, broken.start16);
-  SV_CO_CHECK(state_->segments.load({}));
+  const format::SessionId nobody;  // no session of ours to leave out
+  SV_CO_CHECK(state_->segments.load(nobody));
   const auto prefix = format::prefix_of(block);
   if (!state_->segments.may_contain(prefix)) co_return std::optional<BlockPlace>();
   std::vector<Segments::Question> questions(1);

@@ -19,8 +19,9 @@ class Copies {
          std::uint64_t memory_bytes_max);
   ~Copies();
 
-  // A usable copy of `block` outside of the frame `broken`, which is excluded from now on; nothing if
-  // there is none. The caller checks what it reads there like any block. Errors: those of the store.
+  // A usable copy of `block` outside of the frame `broken`, which is excluded from now on; nothing
+  // if there is none. The caller checks what it reads there like any block. Errors: those of the
+  // store.
   base::Task<Result<std::optional<BlockPlace>>> find(format::BlockId block, FramePlace broken);
 
  private:

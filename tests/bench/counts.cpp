@@ -1,5 +1,5 @@
-// Counts on synthetic volumes too large to exist: bytes read and stored, requests, memory. Data packs
-// are counted and dropped; all else lies in a real file repository. Prints one line a row.
+// Counts on synthetic volumes too large to exist: bytes read and stored, requests, memory. Data
+// packs are counted and dropped; all else lies in a real file repository. Prints one line a row.
 //
 //   counts DIRECTORY [F8 F9 F10 F11 F14]
 #include <array>
@@ -36,8 +36,8 @@ class Synthetic final : public BlockSource {
     std::uint64_t offset, length, version;
   };
   std::uint64_t size = 0;
-  std::vector<Run> runs;                      // rising
-  bool tells_changes = false;                 // only `changed` differs from the base
+  std::vector<Run> runs;       // rising
+  bool tells_changes = false;  // only `changed` differs from the base
   std::vector<Extent> changed;
   std::atomic<std::uint64_t> bytes_read{0};
 
@@ -148,7 +148,8 @@ struct World {
   Repository repository;
 };
 
-World make_world(const std::filesystem::path& where, std::uint64_t memory, const char* compression) {
+World make_world(const std::filesystem::path& where, std::uint64_t memory,
+                 const char* compression) {
   std::filesystem::remove_all(where);
   auto store = std::make_shared<Dropping>(Provider::open(where.string()).value());
   RuntimeOptions runtime;
@@ -185,9 +186,11 @@ void f8(const std::filesystem::path& where) {
     const auto report = world.repository.backup(volume, {.source = "f8"}).value();
     const auto stored = world.store->data_bytes + world.store->other_bytes;
     const auto metadata = static_cast<double>(stored - report.snapshot.new_bytes);
-    std::printf("F8   1 TiB, %s: read %.0f of %.0f MiB, metadata %.3f %% of the data (goal %.2f %%), %.1f s\n",
-                what, mib(volume.bytes_read), mib(data), 100 * metadata / double(data), goal,
-                report.seconds);
+    std::printf(
+        "F8   1 TiB, %s: read %.0f of %.0f MiB, metadata %.3f %% of the data (goal %.2f %%), %.1f "
+        "s\n",
+        what, mib(volume.bytes_read), mib(data), 100 * metadata / double(data), goal,
+        report.seconds);
   };
   measure("runs of 4 MiB", 20 * GiB, 4 * MiB, 0.15);
   measure("isolated blocks", 4 * GiB, 64 * KiB, 0.35);
@@ -214,9 +217,11 @@ void f9(const std::filesystem::path& where) {
   auto again = Repository::open(world.store, open).value();
   again.backup(volume, {.source = "f9"}).value();
   const std::chrono::duration<double> took = std::chrono::steady_clock::now() - start;
-  std::printf("F9   6 TiB, nothing changed: %.2f s (goal 2), %llu requests with opening (goal 16), audit read %.0f MiB\n",
-              took.count(), static_cast<unsigned long long>(world.store->requests - before),
-              mib(volume.bytes_read - read_before));
+  std::printf(
+      "F9   6 TiB, nothing changed: %.2f s (goal 2), %llu requests with opening (goal 16), audit "
+      "read %.0f MiB\n",
+      took.count(), static_cast<unsigned long long>(world.store->requests - before),
+      mib(volume.bytes_read - read_before));
 }
 
 void f10(const std::filesystem::path& where) {
@@ -243,9 +248,10 @@ void f11(const std::filesystem::path& where) {
     options.source = "f11";
     options.block_size = 4096;
     const auto report = world.repository.backup(volume, options).value();
-    std::printf("F11  %.1f million chunks, memory_max %.0f MiB: peak %.0f MiB (goal %.0f), %.0f s\n",
-                double(report.snapshot.blocks.fresh) / 1e6, mib(memory), mib(peak_memory()),
-                mib(memory + 64 * MiB), report.seconds);
+    std::printf(
+        "F11  %.1f million chunks, memory_max %.0f MiB: peak %.0f MiB (goal %.0f), %.0f s\n",
+        double(report.snapshot.blocks.fresh) / 1e6, mib(memory), mib(peak_memory()),
+        mib(memory + 64 * MiB), report.seconds);
     std::fflush(stdout);
   }
 }
@@ -279,11 +285,13 @@ void f14(const std::filesystem::path&) {
   const auto snapshot = repository.snapshot("f14@latest").value();
   Nowhere sink;
   const auto report = Restorer(repository).restore(snapshot, sink).value();
-  std::printf("F14  restore after 1,000 increments: %llu frames for %llu blocks, gaps %.1f %% (goal 5), %llu requests\n",
-              static_cast<unsigned long long>(report.frames),
-              static_cast<unsigned long long>(snapshot.info().blocks.total),
-              100 * double(report.gap_bytes) / double(report.fetched_bytes),
-              static_cast<unsigned long long>(report.requests));
+  std::printf(
+      "F14  restore after 1,000 increments: %llu frames for %llu blocks, gaps %.1f %% (goal 5), "
+      "%llu requests\n",
+      static_cast<unsigned long long>(report.frames),
+      static_cast<unsigned long long>(snapshot.info().blocks.total),
+      100 * double(report.gap_bytes) / double(report.fetched_bytes),
+      static_cast<unsigned long long>(report.requests));
 }
 
 }  // namespace

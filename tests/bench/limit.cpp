@@ -1,5 +1,6 @@
 // The limit: reads an image on all cores and runs only the primitives that the work cannot do
-// without. No format, no pipeline. Prints one JSON object a phase: what snapvault is measured against.
+// without. No format, no pipeline. Prints one JSON object a phase: what snapvault is measured
+// against.
 //
 //   limit IMAGE SCRATCH [THREADS]
 #include <fcntl.h>
@@ -199,8 +200,8 @@ int main(int argc, char** argv) {
   struct stat info {};
   if (bench.image < 0 || bench.scratch < 0 || fstat(bench.image, &info) != 0) die("open");
   bench.size = static_cast<std::uint64_t>(info.st_size);
-  bench.threads = argc > 3 ? static_cast<unsigned>(std::atoi(argv[3]))
-                           : std::thread::hardware_concurrency();
+  bench.threads =
+      argc > 3 ? static_cast<unsigned>(std::atoi(argv[3])) : std::thread::hardware_concurrency();
   phase(bench, "scan", scan);
   phase(bench, "full_unchecked", [](Bench& b) { full(b, false); });
   bench.end = 0;

@@ -88,8 +88,8 @@ def search(pattern, text, message):
             for match in pattern.finditer(text)]
 
 
-# A request's deadline is a steady_clock time by the public interface, and a temporary file's name is
-# no decision: a provider is opened without an Env.
+# A request's deadline is a steady_clock time by the public interface, and a temporary file's name
+# is no decision: a provider is opened without an Env.
 ENVIRONMENT_ELSEWHERE = {
     "src/provider/request.cpp": "steady_clock::now",
     "src/provider/temporary.cpp": "getrandom(",
