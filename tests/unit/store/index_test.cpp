@@ -465,14 +465,14 @@ TEST_SUITE("store/index") {
 
   TEST_CASE("whichever allocation fails, nothing hangs, and the same backup succeeds afterwards") {
     std::int64_t visited = 0;
-    for (std::int64_t n = 1;; n += n < 600 ? 1 : 7) {
+    for (std::int64_t n = 1;; n += n < 400 ? 1 : 17) {
       CAPTURE(n);
       PackWorld world(static_cast<std::uint64_t>(n));
       back_up(world, 0, 60);
       bool last = false;
       {
         Backup backup(world);
-        Result<void> done = Error(Errc::internal, "unexpected", "it threw");
+        Result<void> done = Error(Errc::resource_exhausted, "no_memory", "it threw");
         std::vector<std::vector<std::uint64_t>> batches{numbers(20, 60), numbers(40, 90),
                                                         numbers(80, 100)};
         try {
