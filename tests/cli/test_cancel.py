@@ -52,10 +52,12 @@ class Cancel(Case):
         self.check_restores(self.path)
 
     def test_a_restore_leaves_a_partial_file_and_resumes_CI13(self):
+        self.path = self.image(16 * MIB)
         self.backup(self.path)
         target, partial = self.dir / "out", self.dir / "out.partial"
-        process = self.start("--limit-download", "2M", "restore", SOURCE + "@latest", "--to",
-                             target)
+        # With so little memory one request follows the other, so a part is written long before all.
+        process = self.start("--limit-download", "2M", "--memory-max", "32M", "restore",
+                             SOURCE + "@latest", "--to", target)
         self.wait_for(lambda: partial.exists() and partial.stat().st_blocks * 512 > MIB, process)
         self.interrupt(process)
         self.assertTrue(partial.exists())
