@@ -5,9 +5,8 @@
   reader.py REPO_DIR [...] restore SNAPSHOT_ID|latest SOURCE OUT
   reader.py REPO_DIR [...] verify
 
-Needs the standard library, cryptography, zstandard, and libxxhash.so.0 for the keyed fingerprint.
-Checks every tag, commitment, id, CRC64 and fingerprint it meets; the first fault ends the run.
-"""
+Needs cryptography, zstandard, and libxxhash.so.0 for the keyed fingerprint. Checks every tag,
+commitment, id, CRC64 and fingerprint it meets; the first fault ends the run."""
 import argparse, collections, ctypes, functools, hashlib, hmac, json, os, re, struct, sys
 
 try:
@@ -414,12 +413,13 @@ class Snapshot:
                 need(size > 0 or state == HOLE, "the map reaches beyond the volume")
                 if state == BAD:
                     print(f"could not be read when it was taken: {offset} {size}", file=sys.stderr)
-                if state != STORED:
-                    continue
+                if state != STORED: continue
                 ident, fingerprint, place = entries[i]
-                block = self.frame(packs, place, FRAME)[place.slot * self.block:][:size]
-                need(len(block) == size, f"a frame lacks the block at {offset}")
-                need(keys.fingerprint(block) == fingerprint, f"another fingerprint at {offset}")
+                frame = self.frame(packs, place, FRAME)
+                at = (place.slot * self.block, len(frame) - size, place.slot * size)
+                found = (frame[a:a + size] for a in at if 0 <= a <= len(frame) - size)
+                block = next((b for b in found if keys.fingerprint(b) == fingerprint), b"")
+                need(block, f"another fingerprint at {offset}")
                 need(mac(keys.block, block)[:24] == ident, f"another id at {offset}")
                 yield offset, block
         need(not unread, "the manifest has nodes too many")
