@@ -58,7 +58,9 @@ class Verify {
   Task<Result<void>> walk_map(const store::Snapshot& snapshot);
   Task<Result<void>> check_refs(const store::Snapshot& snapshot, const store::RefsBook& book);
   Task<Result<void>> check_packs();
+  Task<Result<void>> list_packs();
   Task<Result<void>> check_directory(format::PackId pack);
+  Task<Result<void>> try_frames(format::PackId pack);
   Task<Result<void>> check_frames();
   Task<Result<void>> gather(std::uint64_t pass, std::uint64_t passes, ExpectedByPack& expected);
   Task<Result<void>> check_pack_frames(format::PackId pack, std::vector<Expected> expected);
@@ -84,6 +86,7 @@ class Verify {
 Task<Result<VerifyReport>> Verify::run() {
   SV_CO_CHECK(collect());
   SV_CO_CHECK(check_structure());
+  if (options_.snapshot.empty() && options_.depth == VerifyDepth::data) SV_CO_CHECK(list_packs());
   SV_CO_CHECK(check_packs());
   if (options_.depth != VerifyDepth::structure) SV_CO_CHECK(check_frames());
   if (!damage_.empty()) SV_CO_CHECK(find_affected());
@@ -188,6 +191,16 @@ Task<Result<void>> Verify::check_refs(const store::Snapshot& snapshot,
   co_return Result<void>();
 }
 
+// Also packs that no map needs: the index offers them to the next backup.
+Task<Result<void>> Verify::list_packs() {
+  auto listing = job_.client.list("packs/");
+  SV_CO_TRY(const auto objects, std::move(listing));
+  for (const auto& object : objects) {
+    if (const auto pack = format::parse_pack_name(object.key)) packs_.insert(*pack);
+  }
+  co_return Result<void>();
+}
+
 // Every pack is there and its directory can be read.
 Task<Result<void>> Verify::check_packs() {
   auto body = [&](base::TaskGroup& group) -> Task<Result<void>> {
@@ -217,6 +230,26 @@ Task<Result<void>> Verify::check_directory(format::PackId pack) {
     damage_.pack(pack, read.error());
   } else {
     damage_.object(format::pack_name(pack), read.error());
+    if (whole) SV_CO_CHECK(try_frames(pack));
+  }
+  co_return Result<void>();
+}
+
+// Each frame of a pack that is not as it was written. Maps that can still be read do not name all
+// of them, and what is not known to be damaged is used again. Without its directory nothing is.
+Task<Result<void>> Verify::try_frames(format::PackId pack) {
+  auto reading = reader_.directory(pack, false);
+  auto read = co_await std::move(reading);
+  if (!read && read.error().code() != Errc::data_loss) co_return std::move(read).error();
+  if (!read) co_return Result<void>();
+  for (const auto& frame : read->directory.frames) {
+    SV_CO_CHECK_NOW(job_.check());
+    const store::FrameRequest request{frame.start16, frame.stored};
+    auto opening = reader_.read(pack, request);
+    auto opened = co_await std::move(opening);
+    if (opened) continue;
+    if (opened.error().code() != Errc::data_loss) co_return std::move(opened).error();
+    damage_.frame(pack, frame.start16, opened.error());
   }
   co_return Result<void>();
 }
@@ -415,9 +448,13 @@ Task<Result<void>> Verify::find_affected(const store::Snapshot& snapshot) {
 Task<Result<bool>> Verify::lost(const format::Leaf& leaf, const format::BlockEntry& block) {
   const auto& pack = leaf.packs[block.place.pack];
   if (!damage_.hits(pack, block.place.start16)) co_return false;
-  const store::FramePlace broken{pack, 0, block.place.start16, block.place.stored};
-  SV_CO_TRY(const auto copy, copies_.find(block.id, broken));
-  co_return !copy || damage_.hits(copy->frame.pack, copy->frame.start16);
+  store::FramePlace broken{pack, 0, block.place.start16, block.place.stored};
+  for (;;) {
+    SV_CO_TRY(const auto copy, copies_.find(block.id, broken));
+    if (!copy) co_return true;
+    if (!damage_.hits(copy->frame.pack, copy->frame.start16)) co_return false;
+    broken = copy->frame;
+  }
 }
 
 Task<Result<void>> Verify::record() {

@@ -12,6 +12,7 @@
 
 #include "api/state.hpp"
 #include "property/teller.hpp"
+#include "provider/fault.hpp"
 #include "provider/memory.hpp"
 #include "support/memory_volume.hpp"
 
@@ -80,7 +81,8 @@ class History {
   explicit History(std::uint64_t seed)
       : draw_(seed),
         runtime_(make_runtime(base::make_virtual_env(seed), chance(4) ? 256u << 20 : 64u << 20)),
-        store_(provider::make_memory()),
+        bytes_(std::dynamic_pointer_cast<provider::BlockingProvider>(provider::make_memory())),
+        store_(must(provider::FaultProvider::wrap(bytes_), "wrap")),
         repository_(make()) {
     volumes_[0].name = "cluster/a";
     volumes_[1].name = "b";
@@ -97,6 +99,8 @@ class History {
       at_ = "step " + std::to_string(step) + ": ";
       auto& volume = volumes_[below(4) == 0 ? 1 : 0];
       for (auto changes = below(4); changes > 0; --changes) change(volume);
+      if (step > 0 && chance(6)) break_off(volume);
+      if (step > 0 && chance(12)) damage();
       back_up(volume);
       check_latest();
       if (chance(3)) reopen();
@@ -117,6 +121,7 @@ class History {
   struct Taken {
     SnapshotInfo info;
     base::Bytes bytes;
+    bool lossy = false;  // damage has hit it, and nothing may have healed it
   };
 
   std::uint64_t below(std::uint64_t bound) { return draw_() % bound; }
@@ -223,7 +228,7 @@ class History {
     return out;
   }
 
-  void back_up(Volume& volume) {
+  BackupOptions random_backup(Volume& volume) {
     auto& source = volume.source;
     source.begin();
     source.style = random_style();
@@ -240,19 +245,48 @@ class History {
     if (!parent && options.mode == BackupMode::incremental) options.mode = BackupMode::automatic;
     if (!parent) options.block_size = volume.block_size;
     if (parent && chance(4)) options.parent = taken_[below(taken_.size())].info.name;
-    const bool full =
-        options.mode == BackupMode::full || options.mode == BackupMode::full_physical || !parent;
-    const auto report = must(repository_.backup(source, options), "backup");
+    return options;
+  }
+  void back_up(Volume& volume) {
+    const auto options = random_backup(volume);
+    store_->disarm();
+    auto report = repository_.backup(volume.source, options);
+    calls_ = store_->calls();
+    check_backup(volume, options, must(std::move(report), "backup"));
+  }
+  void check_backup(const Volume& volume, const BackupOptions& options,
+                    const BackupReport& report) {
+    const bool full = options.mode == BackupMode::full ||
+                      options.mode == BackupMode::full_physical || !newest_of(volume.name);
     const auto& info = report.snapshot;
     at_ += info.mode + "/" + info.mode_reason + ": ";
-    expect(info.size == source.bytes.size(), "the snapshot has another size");
+    expect(info.size == volume.source.bytes.size(), "the snapshot has another size");
     expect(info.block_size == volume.block_size, "the snapshot has another block size");
     expect(!report.audit_failed, "the audit found changes where none were hidden");
     expect(!full || !info.is_incremental, "a full backup has a parent");
     const auto& blocks = info.blocks;
     expect(blocks.zero + blocks.unchanged + blocks.duplicate + blocks.fresh == blocks.total,
            "the counts of blocks do not add up");
-    taken_.push_back({info, source.bytes});
+    taken_.push_back({info, volume.source.bytes});
+  }
+
+  // The store goes away during a backup. Packs that no snapshot and no segment names may be left;
+  // whoever reuses them must look whether they are whole.
+  void break_off(Volume& volume) {
+    const auto options = random_backup(volume);
+    const auto packs = keys("packs/"), segments = keys("index/");
+    store_->arm(provider::Fault::unavailable, calls_ - below(std::min<std::uint64_t>(calls_, 8)),
+                true);
+    const auto report = repository_.backup(volume.source, options);
+    store_->disarm();
+    at_ += "broken off: ";
+    if (report) check_backup(volume, options, *report);
+    expect(must(repository_.snapshots(), "snapshots").size() == taken_.size(),
+           "a backup that failed is listed, or one that succeeded is not");
+    if (report || keys("index/") != segments) return;
+    for (const auto& key : keys("packs/")) {
+      if (std::ranges::find(packs, key) == packs.end() && chance(2)) hit(key);
+    }
   }
 
   const Taken* newest_of(const std::string& source) const {
@@ -277,10 +311,14 @@ class History {
     check_extents(snapshot, taken.bytes);
   }
   void check_older() {
-    const auto& taken = taken_[below(taken_.size())];
+    auto& taken = taken_[below(taken_.size())];
+    if (taken.lossy) {
+      check_bad(taken);
+      return;
+    }
     const auto snapshot = must(repository_.snapshot(taken.info.name), "older snapshot");
     restore_dirty(snapshot, taken.bytes);
-    check_diff(taken, taken_.back());
+    if (!taken_.back().lossy) check_diff(taken, taken_.back());
   }
 
   base::Bytes garbage(std::uint64_t size) { return test::garbage(size, draw_()); }
@@ -442,7 +480,72 @@ class History {
     check_older();
   }
 
+  std::vector<std::string> keys(const std::string& prefix) {
+    std::vector<std::string> out;
+    for (const auto& object : must(bytes_->list_now({.prefix = prefix}), "list").objects) {
+      out.push_back(object.key);
+    }
+    return out;
+  }
+  // Damages one object: a bit flips, the end is lost, or all of it.
+  void hit(const std::string& key) {
+    damaged_ = true;
+    auto object = must(bytes_->get_now({.key = key}), "get");
+    const auto how = below(6);
+    if (how == 0) return must(bytes_->remove_now({.keys = {key}}), "remove");
+    if (how == 1) object.resize(below(object.size()));
+    if (how > 1) object[below(object.size())] ^= std::byte{1};
+    PutRequest put{.key = key, .body = PutBody(std::move(object)), .if_absent = false};
+    must(bytes_->put_now(put), "put");
+  }
+  // Packs are damaged and verify finds out: whatever is backed up from then on is whole.
+  void damage() {
+    const auto packs = keys("packs/");
+    if (packs.empty()) return;
+    for (auto hits = below(2) + 1; hits > 0; --hits) {
+      if (const auto& key = packs[below(packs.size())]; bytes_->stat_now({.key = key})) hit(key);
+    }
+    at_ += "damaged: ";
+    check_damage();
+  }
+  // What verify says is lost is exactly what a restore has to leave out.
+  void check_damage() {
+    VerifyOptions options;
+    options.depth = VerifyDepth::data;
+    const auto report = must(repository_.verify(options), "verify");
+    expect(report.snapshots == taken_.size(), "verify saw another number of snapshots");
+    for (auto& taken : taken_) {
+      const auto bad = check_bad(taken);
+      const auto hit = std::ranges::find(report.affected, taken.info.name, &DamagedSnapshot::name);
+      const bool named = hit != report.affected.end();
+      expect(named || bad.empty(), "verify does not name a snapshot that is hit");
+      expect(!named || hit->extents == bad, "verify names other ranges than a restore leaves out");
+    }
+  }
+  // Restores what is left of a snapshot; the ranges that are not.
+  std::vector<ByteRange> check_bad(Taken& taken) {
+    const auto snapshot = must(repository_.snapshot(taken.info.name), "damaged snapshot");
+    MemoryVolume to(garbage(taken.bytes.size()));
+    auto expected = taken.bytes;
+    auto options = random_options();
+    options.keep_going = true;
+    options.in_place = chance(2);
+    const auto report = must(Restorer(repository_).restore(snapshot, to, options), "keep going");
+    for (const auto& range : report.bad) {
+      std::copy_n(to.bytes.begin() + static_cast<std::ptrdiff_t>(range.offset), range.length,
+                  expected.begin() + static_cast<std::ptrdiff_t>(range.offset));
+    }
+    expect_equal(to.bytes, expected, "beside the damage");
+    taken.lossy = !report.bad.empty();
+    options.keep_going = false;
+    const auto strict = Restorer(repository_).restore(snapshot, to, options);
+    expect(strict.has_value() != taken.lossy, "a strict restore passes damage over, or finds more");
+    expect(strict || strict.error().code() == Errc::data_loss, "damage is called something else");
+    return report.bad;
+  }
+
   void verify_all() {
+    if (damaged_) return check_damage();
     for (const auto& taken : taken_) {
       const auto snapshot = must(repository_.snapshot(taken.info.name), "snapshot");
       restore_new(snapshot, taken.bytes);
@@ -459,10 +562,13 @@ class History {
 
   std::mt19937_64 draw_;
   Runtime runtime_;
-  std::shared_ptr<Provider> store_;
+  std::shared_ptr<provider::BlockingProvider> bytes_;
+  std::shared_ptr<provider::FaultProvider> store_;
   Repository repository_;
   Volume volumes_[2];
   std::vector<Taken> taken_;
+  std::uint64_t calls_ = 1;  // of the store, by the last backup
+  bool damaged_ = false;
   std::string at_ = "at the start: ";
 };
 
