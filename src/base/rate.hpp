@@ -6,7 +6,7 @@
 #include <atomic>
 #include <cstdint>
 
-#include "base/sync.hpp"
+#include "base/line.hpp"
 
 namespace snapvault::base {
 
@@ -16,10 +16,15 @@ class TokenBucket {
   void set(std::uint64_t bytes_per_second) noexcept { rate_ = bytes_per_second; }
   std::uint64_t rate() const noexcept { return rate_; }
 
-  // Waits until `bytes` may pass. Waits in steps, so that a raised rate or a stop (asked by
-  // `stopped`) is seen within 100 ms.
+  // Waits until `bytes` may pass, behind all who asked before: many small takers do not hold up a
+  // big one. Waits in steps, so that a raised rate or a stop (asked by `stopped`) is seen within
+  // 100 ms.
   template <class Stopped>
   Task<void> take(Env& env, std::uint64_t bytes, Stopped stopped) {
+    if (rate_ == 0 || bytes == 0) co_return;
+    auto entering = line_.enter(env, stopped);
+    const auto place = co_await std::move(entering);
+    if (!place) co_return;
     double left = static_cast<double>(bytes);
     while (left > 0 && !stopped()) {
       const auto rate = static_cast<double>(rate_.load());
@@ -35,6 +40,7 @@ class TokenBucket {
 
  private:
   std::atomic<std::uint64_t> rate_{0};
+  Line line_{1};
   Nanoseconds free_at_ = 0;
 };
 

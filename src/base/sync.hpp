@@ -171,18 +171,29 @@ class Alarm : Timer {
     env_.cancel(*this);
     env_.loop().post(*this);
   }
+  Alarm(const Alarm&) = delete;
+  Alarm& operator=(const Alarm&) = delete;
+
+  // By value: of an awaiter that a call returns by reference g++ 12 awaits a copy.
+  class Until {
+   public:
+    explicit Until(Alarm& alarm) noexcept : alarm_(alarm) {}
+    bool await_ready() const noexcept { return alarm_.rung_; }
+    void await_suspend(std::coroutine_handle<> handle) noexcept {
+      alarm_.handle_ = handle;
+      alarm_.run = [](Work& work) noexcept { static_cast<Alarm&>(work).handle_.resume(); };
+      alarm_.env_.arm(alarm_);
+    }
+    void await_resume() const noexcept {}
+
+   private:
+    Alarm& alarm_;
+  };
   // co_await alarm.until(at)
-  Alarm& until(Nanoseconds when) noexcept {
+  Until until(Nanoseconds when) noexcept {
     at = when;
-    return *this;
+    return Until(*this);
   }
-  bool await_ready() const noexcept { return rung_; }
-  void await_suspend(std::coroutine_handle<> handle) noexcept {
-    handle_ = handle;
-    run = [](Work& work) noexcept { static_cast<Alarm&>(work).handle_.resume(); };
-    env_.arm(*this);
-  }
-  void await_resume() const noexcept {}
 
  private:
   Env& env_;

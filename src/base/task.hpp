@@ -4,7 +4,9 @@
 //   - no braces and no capturing lambda inside a co_await expression: name them first;
 //   - `auto task = f(...); auto result = co_await std::move(task);` when an argument is not
 //   trivial;
-//   - named functions and members only, no lambda coroutines; no co_await in catch.
+//   - named functions and members only, no lambda coroutines; no co_await in catch;
+//   - an awaiter is a value or a named variable: of one that a call returns by reference, as in
+//     `co_await alarm.until(at)`, a copy would be awaited.
 #pragma once
 
 #include <atomic>
