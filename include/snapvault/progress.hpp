@@ -8,7 +8,7 @@ namespace snapvault {
 
 struct Progress {
   enum class Phase : std::uint32_t {
-    opening = 0,
+    opening = 0,  // waits for its turn among the jobs of its Runtime
     running = 1,
     finishing = 2,
     cancelling = 3,
@@ -25,7 +25,7 @@ struct Progress {
 };
 
 // Called on a library thread, one call at a time, at least every `progress_period_ms` while the job
-// runs and once with Phase::done at its end. It must not block for long.
+// runs and once with Phase::done at its end. It must not block for long; what it throws is dropped.
 using ProgressFunction = std::function<void(const Progress&)>;
 
 }  // namespace snapvault

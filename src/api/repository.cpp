@@ -8,6 +8,7 @@
 #include "engine/backup.hpp"
 #include "engine/describe.hpp"
 #include "engine/verify.hpp"
+#include "store/slots.hpp"
 
 namespace snapvault {
 namespace {
@@ -87,23 +88,6 @@ Task<Result<store::Snapshot>> find_on_loop(Repository::State& state, std::string
   co_return found;
 }
 
-Task<Result<BackupReport>> backup_job(engine::Job& job, BlockSource& source,
-                                      const BackupOptions& options) {
-  auto working = engine::backup(job, source, options);
-  auto reporting = engine::with_progress(job, options.on_progress, options.progress_period_ms,
-                                         std::move(working));
-  auto report = co_await std::move(reporting);
-  co_return report;
-}
-
-Task<Result<VerifyReport>> verify_job(engine::Job& job, const VerifyOptions& options) {
-  auto working = engine::verify(job, options);
-  auto reporting = engine::with_progress(job, options.on_progress, options.progress_period_ms,
-                                         std::move(working));
-  auto report = co_await std::move(reporting);
-  co_return report;
-}
-
 }  // namespace
 
 Passphrase::Passphrase(const char* text) : Passphrase(std::string(text)) {}
@@ -114,7 +98,17 @@ Passphrase::Passphrase(std::string text)
                   delete gone;
                 })]() -> Result<std::string> { return *kept; }) {}
 Passphrase::Passphrase(std::function<Result<std::string>()> ask) : ask_(std::move(ask)) {}
-Result<std::string> Passphrase::get() const { return ask_(); }
+
+Result<std::string> Passphrase::get() const {
+  try {
+    if (ask_) return ask_();
+    return Error(Errc::unauthenticated, reason::key_required, "no passphrase was given");
+  } catch (const std::bad_alloc&) {
+    return base::error_from(std::current_exception());
+  } catch (...) {
+    return store::callback_threw();
+  }
+}
 
 Result<void> Repository::State::check(Access needed) const {
   SV_CHECK(runtime->check_alive());
@@ -135,128 +129,157 @@ Repository& Repository::operator=(Repository&&) noexcept = default;
 Repository::~Repository() = default;
 
 Result<Repository> Repository::init(const std::string& url, const InitOptions& options) {
-  SV_TRY(auto provider, Provider::open(url));
-  SV_TRY(auto repository, init(std::move(provider), options));
-  repository.state_->url = url;
-  return repository;
+  return base::answer([&]() -> Result<Repository> {
+    SV_TRY(auto provider, Provider::open(url));
+    SV_TRY(auto repository, init(std::move(provider), options));
+    repository.state_->url = url;
+    return repository;
+  });
 }
 
 Result<Repository> Repository::init(std::shared_ptr<Provider> provider,
                                     const InitOptions& options) {
-  SV_TRY(auto policy, make_policy(options));
-  SV_TRY(const auto runtime, runtime_of(options.runtime));
-  SV_CHECK(runtime.state()->check_alive());
-  SV_TRY(auto lock, make_lock(options));
-  auto& shared = *runtime.state();
-  SV_TRY(auto made, base::run_sync(*shared.env, init_on_loop(shared, provider, std::move(lock),
-                                                             std::move(policy))));
-  return Repository(std::make_shared<State>(
-      State{runtime.state(), std::move(provider), Access::manage, std::move(made)}));
+  return base::answer([&]() -> Result<Repository> {
+    SV_TRY(auto policy, make_policy(options));
+    SV_TRY(const auto runtime, runtime_of(options.runtime));
+    SV_CHECK(runtime.state()->check_alive());
+    SV_TRY(auto lock, make_lock(options));
+    auto& shared = *runtime.state();
+    SV_TRY(auto made, base::run_sync(*shared.env, init_on_loop(shared, provider, std::move(lock),
+                                                               std::move(policy))));
+    return Repository(std::make_shared<State>(
+        State{runtime.state(), std::move(provider), Access::manage, std::move(made)}));
+  });
 }
 
 Result<Repository> Repository::open(const std::string& url, const OpenOptions& options) {
-  SV_TRY(auto provider, Provider::open(url));
-  SV_TRY(auto repository, open(std::move(provider), options));
-  repository.state_->url = url;
-  return repository;
+  return base::answer([&]() -> Result<Repository> {
+    SV_TRY(auto provider, Provider::open(url));
+    SV_TRY(auto repository, open(std::move(provider), options));
+    repository.state_->url = url;
+    return repository;
+  });
 }
 
 Result<Repository> Repository::open(std::shared_ptr<Provider> provider,
                                     const OpenOptions& options) {
-  SV_TRY(const auto runtime, runtime_of(options.runtime));
-  SV_CHECK(runtime.state()->check_alive());
-  store::Unlock unlock;
-  if (options.passphrase) {
-    unlock.passphrase = [asked = options.passphrase] { return asked.get(); };
-  }
-  unlock.raw_key = options.raw_key;
-  if (options.key.unwrap) unlock.unwrap = options.key.unwrap;
-  auto& shared = *runtime.state();
-  SV_TRY(auto opened,
-         base::run_sync(*shared.env, open_on_loop(shared, provider, std::move(unlock))));
-  return Repository(std::make_shared<State>(
-      State{runtime.state(), std::move(provider), options.access, std::move(opened)}));
+  return base::answer([&]() -> Result<Repository> {
+    SV_TRY(const auto runtime, runtime_of(options.runtime));
+    SV_CHECK(runtime.state()->check_alive());
+    store::Unlock unlock;
+    if (options.passphrase) {
+      unlock.passphrase = [asked = options.passphrase] { return asked.get(); };
+    }
+    unlock.raw_key = options.raw_key;
+    if (options.key.unwrap) unlock.unwrap = options.key.unwrap;
+    auto& shared = *runtime.state();
+    SV_TRY(auto opened,
+           base::run_sync(*shared.env, open_on_loop(shared, provider, std::move(unlock))));
+    return Repository(std::make_shared<State>(
+        State{runtime.state(), std::move(provider), options.access, std::move(opened)}));
+  });
 }
 
 Result<BackupReport> Repository::backup(BlockSource& source, const BackupOptions& options) {
   SV_CHECK(state_->check(Access::append));
-  auto work = [&](engine::Job& job) { return backup_job(job, source, options); };
-  return run_job<BackupReport>(*state_, options.stop, work);
+  auto work = [&](engine::Job& job) { return engine::backup(job, source, options); };
+  return run_job<BackupReport>(*state_, options, work);
 }
 
 Result<VerifyReport> Repository::verify(const VerifyOptions& options) {
   SV_CHECK(state_->check(options.record_damage ? Access::append : Access::read));
-  auto work = [&](engine::Job& job) { return verify_job(job, options); };
-  return run_job<VerifyReport>(*state_, options.stop, work);
+  auto work = [&](engine::Job& job) { return engine::verify(job, options); };
+  return run_job<VerifyReport>(*state_, options, work);
 }
 
 Result<Snapshot> Repository::snapshot(const std::string& name) const {
-  SV_CHECK(state_->check(Access::read));
-  SV_TRY(auto found, base::run_sync(state_->env(), find_on_loop(*state_, name)));
-  auto state = std::make_shared<Snapshot::State>();
-  state->repository = state_;
-  state->info = engine::describe(found);
-  state->stored = std::move(found);
-  SV_TRY(const auto siblings, snapshots({.source = state->info.source}));
-  for (const auto& sibling : siblings) {
-    state->info.has_dependents = state->info.has_dependents || sibling.parent == state->info.id;
-  }
-  return Snapshot(std::move(state));
+  return base::answer([&]() -> Result<Snapshot> {
+    SV_CHECK(state_->check(Access::read));
+    SV_TRY(auto found, base::run_sync(state_->env(), find_on_loop(*state_, name)));
+    auto state = std::make_shared<Snapshot::State>();
+    state->repository = state_;
+    state->info = engine::describe(found);
+    state->stored = std::move(found);
+    SV_TRY(const auto siblings, snapshots({.source = state->info.source}));
+    for (const auto& sibling : siblings) {
+      state->info.has_dependents = state->info.has_dependents || sibling.parent == state->info.id;
+    }
+    return Snapshot(std::move(state));
+  });
 }
 
 Result<std::vector<SnapshotInfo>> Repository::snapshots(const SnapshotFilter& filter) const {
-  SV_CHECK(state_->check(Access::read));
-  return base::run_sync(state_->env(), api::list(*state_, filter));
+  return base::answer([&]() -> Result<std::vector<SnapshotInfo>> {
+    SV_CHECK(state_->check(Access::read));
+    return base::run_sync(state_->env(), api::list(*state_, filter));
+  });
 }
 
 std::string Repository::weak_because() const {
-  const auto capabilities = state_->provider->capabilities();
-  if (capabilities.exclusive_create) return {};
-  return capabilities.weak_because.empty() ? "it has no exclusive create"
-                                           : capabilities.weak_because;
+  auto because = base::answer([&]() -> Result<std::string> {
+    const auto capabilities = state_->provider->capabilities();
+    if (capabilities.exclusive_create) return std::string();
+    return capabilities.weak_because.empty() ? "it has no exclusive create"
+                                             : capabilities.weak_because;
+  });
+  return because ? *std::move(because) : "unknown";  // short enough to need no memory
 }
 
 Result<RepositoryInfo> Repository::info() const {
-  SV_CHECK(state_->check(Access::read));
-  return base::run_sync(state_->env(), api::describe(*state_));
+  return base::answer([&]() -> Result<RepositoryInfo> {
+    SV_CHECK(state_->check(Access::read));
+    return base::run_sync(state_->env(), api::describe(*state_));
+  });
 }
 
 Result<std::vector<ByteRange>> Repository::diff(const std::string& a, const std::string& b) const {
-  SV_CHECK(state_->check(Access::read));
-  return base::run_sync(state_->env(), api::diff(*state_, a, b));
+  return base::answer([&]() -> Result<std::vector<ByteRange>> {
+    SV_CHECK(state_->check(Access::read));
+    return base::run_sync(state_->env(), api::diff(*state_, a, b));
+  });
 }
 
 Result<std::vector<SnapshotInfo>> Repository::remove(const std::vector<std::string>& names,
                                                      bool dry_run) {
-  SV_CHECK(state_->check(dry_run ? Access::read : Access::manage));
-  return base::run_sync(state_->env(), api::remove(*state_, names, dry_run));
+  return base::answer([&]() -> Result<std::vector<SnapshotInfo>> {
+    SV_CHECK(state_->check(dry_run ? Access::read : Access::manage));
+    return base::run_sync(state_->env(), api::remove(*state_, names, dry_run));
+  });
 }
 
 Result<void> Repository::set_policy(const Policy& policy) {
-  SV_CHECK(state_->check(Access::manage));
-  return base::run_sync(state_->env(), api::set_policy(*state_, policy));
+  return base::answer([&]() -> Result<void> {
+    SV_CHECK(state_->check(Access::manage));
+    return base::run_sync(state_->env(), api::set_policy(*state_, policy));
+  });
 }
 
 Result<std::uint32_t> Repository::add_key(const Passphrase& passphrase, const std::string& label) {
-  SV_CHECK(state_->check(Access::manage));
-  store::Lock lock;
-  SV_TRY(lock.passphrase, passphrase.get());
-  lock.label = label;
-  return base::run_sync(state_->env(), api::add_key(*state_, std::move(lock)));
+  return base::answer([&]() -> Result<std::uint32_t> {
+    SV_CHECK(state_->check(Access::manage));
+    store::Lock lock;
+    SV_TRY(lock.passphrase, passphrase.get());
+    lock.label = label;
+    return base::run_sync(state_->env(), api::add_key(*state_, std::move(lock)));
+  });
 }
 
 Result<std::uint32_t> Repository::add_key(const RawKey& key, const std::string& label) {
-  SV_CHECK(state_->check(Access::manage));
-  store::Lock lock;
-  lock.kind = store::Lock::Kind::raw;
-  lock.raw_key = key;
-  lock.label = label;
-  return base::run_sync(state_->env(), api::add_key(*state_, std::move(lock)));
+  return base::answer([&]() -> Result<std::uint32_t> {
+    SV_CHECK(state_->check(Access::manage));
+    store::Lock lock;
+    lock.kind = store::Lock::Kind::raw;
+    lock.raw_key = key;
+    lock.label = label;
+    return base::run_sync(state_->env(), api::add_key(*state_, std::move(lock)));
+  });
 }
 
 Result<void> Repository::remove_key(std::uint32_t slot) {
-  SV_CHECK(state_->check(Access::manage));
-  return base::run_sync(state_->env(), api::remove_key(*state_, slot));
+  return base::answer([&]() -> Result<void> {
+    SV_CHECK(state_->check(Access::manage));
+    return base::run_sync(state_->env(), api::remove_key(*state_, slot));
+  });
 }
 
 }  // namespace snapvault

@@ -1,5 +1,5 @@
 // Runs one job of a repository to its end: waits for a place, gives it its own client and copy of
-// the repository's state, and measures its time.
+// the repository's state, reports its progress and measures its time.
 #pragma once
 
 #include <stop_token>
@@ -8,30 +8,46 @@
 
 namespace snapvault {
 
+// Waits for a place among the jobs, which a stop ends within 50 ms, and runs `work(job)`.
 template <class Report, class Work>
-base::Task<Result<Report>> job_on_loop(Repository::State& state, std::stop_token stop, Work& work) {
-  const auto started = state.env().monotonic();
-  auto place = co_await state.runtime->jobs.acquire(1);
-  auto client = state.client(stop);
-  auto repository = state.repository;
-  engine::Job job{state.env(),          client, repository, state.runtime->memory_max,
-                  &state.runtime->read, stop};
+base::Task<Result<Report>> in_turn(Repository::State& state, engine::Job& job, Work& work) {
+  const auto stopped = [&job] { return job.stopped(); };
+  auto entering = state.runtime->jobs.enter(job.env, stopped);
+  const auto place = co_await std::move(entering);
+  SV_CO_CHECK_NOW(job.check());  // and so there is a place
+  job.meter.waiting = false;
+  job.repository = state.repository;
   auto working = work(job);
   auto report = co_await std::move(working);
   // What the job learnt of the log (policies, damage) is the handle's too.
-  if (repository.log.next > state.repository.log.next) state.repository.log = repository.log;
+  if (job.repository.log.next > state.repository.log.next) {
+    state.repository.log = job.repository.log;
+  }
+  co_return report;
+}
+
+template <class Report, class Options, class Work>
+base::Task<Result<Report>> job_on_loop(Repository::State& state, const Options& options,
+                                       Work& work) {
+  const auto started = state.env().monotonic();
+  auto client = state.client(options.stop);
+  auto repository = state.repository;
+  engine::Job job{state.env(),          client,      repository, state.runtime->memory_max,
+                  &state.runtime->read, options.stop};
+  job.meter.waiting = true;
+  auto working = in_turn<Report>(state, job, work);
+  auto reporting = engine::with_progress(job, options.on_progress, options.progress_period_ms,
+                                         std::move(working));
+  auto report = co_await std::move(reporting);
   if (report) report->seconds = static_cast<double>(state.env().monotonic() - started) / 1e9;
   co_return report;
 }
 
 // `work(job)` returns Task<Result<Report>>. Blocks. Not from a callback.
-template <class Report, class Work>
-Result<Report> run_job(Repository::State& state, std::stop_token stop, Work& work) {
-  try {
-    return base::run_sync(state.env(), job_on_loop<Report>(state, std::move(stop), work));
-  } catch (...) {
-    return base::error_from(std::current_exception());
-  }
+template <class Report, class Options, class Work>
+Result<Report> run_job(Repository::State& state, const Options& options, Work& work) {
+  auto run = [&] { return base::run_sync(state.env(), job_on_loop<Report>(state, options, work)); };
+  return base::answer(run);
 }
 
 }  // namespace snapvault

@@ -46,15 +46,19 @@ Snapshot::State::~State() = default;
 const SnapshotInfo& Snapshot::info() const noexcept { return state_->info; }
 
 Result<ExtentPage> Snapshot::extents(std::uint64_t offset, std::uint64_t length) const {
-  SV_CHECK(state_->repository->check(Access::read));
-  SV_CHECK(check_range(state_->info, offset, length));
-  return base::run_sync(state_->repository->env(), extents_on_loop(*state_, offset, length));
+  return base::answer([&]() -> Result<ExtentPage> {
+    SV_CHECK(state_->repository->check(Access::read));
+    SV_CHECK(check_range(state_->info, offset, length));
+    return base::run_sync(state_->repository->env(), extents_on_loop(*state_, offset, length));
+  });
 }
 
 Result<void> Snapshot::read(std::uint64_t offset, std::span<std::byte> into) const {
-  SV_CHECK(state_->repository->check(Access::read));
-  SV_CHECK(check_range(state_->info, offset, into.size()));
-  return base::run_sync(state_->repository->env(), read_on_loop(*state_, offset, into));
+  return base::answer([&]() -> Result<void> {
+    SV_CHECK(state_->repository->check(Access::read));
+    SV_CHECK(check_range(state_->info, offset, into.size()));
+    return base::run_sync(state_->repository->env(), read_on_loop(*state_, offset, into));
+  });
 }
 
 }  // namespace snapvault

@@ -11,6 +11,7 @@
 #include <snapvault/runtime.hpp>
 #include <snapvault/snapshot.hpp>
 
+#include "base/line.hpp"
 #include "base/rate.hpp"
 #include "base/reasons.hpp"
 #include "base/sync.hpp"
@@ -26,7 +27,7 @@ inline constexpr std::uint64_t kJobsAtOnce = 2;
 
 struct Runtime::State {
   State(std::shared_ptr<base::Env> environment, std::uint64_t memory)
-      : env(std::move(environment)), memory_max(memory), jobs(env->loop(), kJobsAtOnce) {}
+      : env(std::move(environment)), memory_max(memory) {}
 
   // precondition_failed (forked) in a child of the process that made it.
   Result<void> check_alive() const {
@@ -43,7 +44,7 @@ struct Runtime::State {
 
   std::shared_ptr<base::Env> env;
   std::uint64_t memory_max;
-  base::Semaphore jobs;
+  base::Line jobs{kJobsAtOnce};
   base::TokenBucket upload, download, read;
   pid_t pid = getpid();
 };

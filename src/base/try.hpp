@@ -41,6 +41,17 @@ namespace snapvault::base {
 // What an exception caught at a boundary becomes.
 Error error_from(std::exception_ptr failure) noexcept;
 
+// What `body()`, which returns a Result, answers. No exception leaves a function of the API: short
+// memory is an error like any other.
+template <class Body>
+auto answer(Body&& body) noexcept -> decltype(body()) {
+  try {
+    return body();
+  } catch (...) {
+    return error_from(std::current_exception());
+  }
+}
+
 // Drops a Result on purpose; `why` is for the reader.
 template <class T>
 void permit_unchecked(const Result<T>&, const char* /*why*/) noexcept {}

@@ -6,6 +6,7 @@
 
 #include "base/reasons.hpp"
 #include "codec/fingerprint.hpp"
+#include "engine/callback.hpp"
 #include "engine/claims.hpp"
 
 namespace snapvault::engine {
@@ -44,7 +45,7 @@ base::Task<Result<Checked>> check_sample(Job& job, BlockSource& source, std::uin
   if (!claimed) co_return Checked{true, 0};
   base::Bytes block(length);
   auto read = [&] { return source.read(sample.offset, block); };
-  auto reading = base::run_on(job.env, job.env.io(), read);
+  auto reading = call_on_io(job.env, reason::source_failed, read);
   auto done = co_await std::move(reading);
   // Unreadable is not changed: the walk meets it, or trusts what is stored.
   if (!done) co_return Checked{true, 0};

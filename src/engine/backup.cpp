@@ -7,6 +7,7 @@
 
 #include "base/reasons.hpp"
 #include "engine/audit.hpp"
+#include "engine/callback.hpp"
 #include "engine/claims.hpp"
 #include "engine/describe.hpp"
 #include "engine/plan.hpp"
@@ -229,7 +230,7 @@ Task<Result<bool>> Backup::open_base() {
   const base::ByteView token =
       manifest.base_token.empty() ? base::as_bytes(id) : base::ByteView(manifest.base_token);
   auto call = [&] { return source_.open_base(token); };
-  auto calling = base::run_on(job_.env, job_.env.io(), call);
+  auto calling = call_on_io(job_.env, reason::source_failed, call);
   auto accepted = co_await std::move(calling);
   co_return accepted;
 }
@@ -517,7 +518,7 @@ format::Manifest Backup::manifest() {
 Task<Result<BackupReport>> Backup::commit() {
   SV_CO_CHECK_NOW(job_.check());
   auto call = [&] { return source_.token(); };
-  auto calling = base::run_on(job_.env, job_.env.io(), call);
+  auto calling = call_on_io(job_.env, reason::source_failed, call);
   auto token = co_await std::move(calling);
   if (!token) co_return std::move(token).error().with_context("the source's token");
   if (token->size() > 4096) {

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/reasons.hpp"
+#include "engine/callback.hpp"
 
 namespace snapvault::engine {
 namespace {
@@ -39,7 +40,7 @@ base::Task<Result<ClaimRun>> ClaimCursor::at(std::uint64_t offset) {
 
 base::Task<Result<void>> ClaimCursor::fetch(std::uint64_t offset) {
   auto call = [&] { return source_.extents(offset, size_ - offset); };
-  auto calling = base::run_on(env_, env_.io(), call);
+  auto calling = call_on_io(env_, reason::source_failed, call);
   auto page = co_await std::move(calling);
   if (!page) co_return std::move(page).error().with_context("the source's extents");
   SV_CO_CHECK_NOW(check_page(*page, offset, size_));

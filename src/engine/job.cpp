@@ -20,7 +20,7 @@ Reporter::Reporter(Job& job, ProgressFunction report, std::uint32_t period_ms)
 
 // Wakes often, so that neither an end nor a cancel waits for the period.
 base::Task<Result<void>> Reporter::run() {
-  call(Progress::Phase::running);
+  call(phase());
   while (!ended_) {
     const auto tick = std::min<base::Nanoseconds>(period_, 50 * base::kMillisecond);
     co_await alarm_.until(job_.env.monotonic() + tick);
@@ -29,9 +29,7 @@ base::Task<Result<void>> Reporter::run() {
       announced_cancel_ = true;
       call(Progress::Phase::cancelling);
     } else if (job_.env.monotonic() - last_ >= period_) {
-      call(job_.stopped()         ? Progress::Phase::cancelling
-           : job_.meter.finishing ? Progress::Phase::finishing
-                                  : Progress::Phase::running);
+      call(phase());
     }
   }
   call(Progress::Phase::done);
@@ -44,7 +42,14 @@ void Reporter::end(bool failed) noexcept {
   if (!failed) job_.meter.done = job_.meter.total.load();
 }
 
-void Reporter::call(Progress::Phase phase) {
+Progress::Phase Reporter::phase() const noexcept {
+  if (job_.stopped()) return Progress::Phase::cancelling;
+  if (job_.meter.waiting) return Progress::Phase::opening;
+  return job_.meter.finishing ? Progress::Phase::finishing : Progress::Phase::running;
+}
+
+// Nothing that it throws may end the reports: the last of them is promised.
+void Reporter::call(Progress::Phase phase) noexcept {
   last_ = job_.env.monotonic();
   Progress now;
   now.phase = phase;
@@ -55,7 +60,10 @@ void Reporter::call(Progress::Phase phase) {
   now.unchanged_bytes = job_.meter.unchanged;
   now.stored_bytes = job_.meter.stored;
   now.seconds = static_cast<double>(last_ - started_) / 1e9;
-  report_(now);
+  try {
+    report_(now);
+  } catch (...) {
+  }
 }
 
 }  // namespace snapvault::engine

@@ -18,6 +18,7 @@ namespace snapvault::engine {
 // Counters that worker threads raise while a job runs.
 struct Meter {
   std::atomic<std::uint64_t> total{0}, done{0}, fresh{0}, changed{0}, unchanged{0}, stored{0};
+  std::atomic<bool> waiting{false};  // for its place among the jobs
   std::atomic<bool> finishing{false};
 };
 
@@ -49,7 +50,8 @@ class Reporter {
   void end(bool failed) noexcept;
 
  private:
-  void call(Progress::Phase phase);
+  Progress::Phase phase() const noexcept;
+  void call(Progress::Phase phase) noexcept;
   Job& job_;
   ProgressFunction report_;
   base::Nanoseconds period_;

@@ -3,6 +3,7 @@
 #include <bit>
 
 #include "base/reasons.hpp"
+#include "engine/callback.hpp"
 
 namespace snapvault::engine {
 namespace {
@@ -35,7 +36,7 @@ Result<void> check_in_use(const BlockInfo& info, const BackupOptions& options) {
 
 base::Task<Result<BlockInfo>> source_info(Job& job, BlockSource& source) {
   auto call = [&] { return source.info(); };
-  auto calling = base::run_on(job.env, job.env.io(), call);
+  auto calling = call_on_io(job.env, reason::source_failed, call);
   auto info = co_await std::move(calling);
   co_return info;
 }

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/reasons.hpp"
+#include "engine/callback.hpp"
 
 namespace snapvault::engine {
 namespace {
@@ -12,28 +13,6 @@ constexpr std::uint32_t kIoMax = 4u << 20;
 // A longer call would keep progress and cancel waiting.
 constexpr std::uint64_t kZeroMax = 1u << 30;
 
-// What `call()` answers; what it throws is a failure of the target.
-template <class F>
-auto guarded(F& call) -> decltype(call()) {
-  try {
-    return call();
-  } catch (const std::bad_alloc&) {
-    return base::error_from(std::current_exception());
-  } catch (const std::exception& thrown) {
-    return Error(Errc::unavailable, reason::target_failed, thrown.what());
-  } catch (...) {
-    return Error(Errc::unavailable, reason::target_failed, "the target failed");
-  }
-}
-
-template <class F>
-base::Task<decltype(std::declval<F&>()())> on_io(base::Env& env, F& call) {
-  auto work = [&] { return guarded(call); };
-  auto calling = base::run_on(env, env.io(), work);
-  auto answer = co_await std::move(calling);
-  co_return answer;
-}
-
 }  // namespace
 
 Target::Target(Job& job, BlockSink& sink) : job_(job), sink_(sink), alone_(job.env.loop(), 1) {}
@@ -41,7 +20,7 @@ Target::Target(Job& job, BlockSink& sink) : job_(job), sink_(sink), alone_(job.e
 base::Task<Result<void>> Target::open(std::uint64_t volume_size,
                                       const std::optional<ByteRange>& range) {
   auto ask = [&] { return sink_.info(); };
-  auto asking = on_io(job_.env, ask);
+  auto asking = call_on_io(job_.env, reason::target_failed, ask);
   auto info = co_await std::move(asking);
   if (!info) co_return std::move(info).error().with_context("the target");
   info_ = *std::move(info);
@@ -55,7 +34,7 @@ base::Task<Result<void>> Target::open(std::uint64_t volume_size,
     SV_CHECK(sink_.resize(size_));
     return sink_.reads_zero_initially();
   };
-  auto resizing = on_io(job_.env, resize);
+  auto resizing = call_on_io(job_.env, reason::target_failed, resize);
   auto starts_zero = co_await std::move(resizing);
   if (!starts_zero) co_return std::move(starts_zero).error();
   starts_zero_ = *starts_zero;
@@ -64,19 +43,19 @@ base::Task<Result<void>> Target::open(std::uint64_t volume_size,
 
 Result<void> Target::write_now(std::uint64_t offset, base::ByteView data) {
   auto call = [&] { return sink_.write(offset, data); };
-  return guarded(call);
+  return guarded(reason::target_failed, call);
 }
 
 Result<void> Target::read_now(std::uint64_t offset, base::MutableBytes into) {
   auto call = [&] { return sink_.read(offset, into); };
-  return guarded(call);
+  return guarded(reason::target_failed, call);
 }
 
 base::Task<Result<bool>> Target::is_hole(ByteRange range) {
   const auto turn = co_await alone_.acquire(1);
   const auto slot = co_await slots_->acquire(1);
   auto call = [&]() -> Result<bool> { return sink_.is_hole(range.offset, range.length); };
-  auto calling = on_io(job_.env, call);
+  auto calling = call_on_io(job_.env, reason::target_failed, call);
   auto answer = co_await std::move(calling);
   co_return answer;
 }
@@ -94,21 +73,21 @@ base::Task<Result<bool>> Target::zero(ByteRange range) {
     }
     return true;
   };
-  auto calling = on_io(job_.env, call);
+  auto calling = call_on_io(job_.env, reason::target_failed, call);
   auto answer = co_await std::move(calling);
   co_return answer;
 }
 
 base::Task<Result<void>> Target::flush() {
   auto call = [&] { return sink_.flush(); };
-  auto calling = on_io(job_.env, call);
+  auto calling = call_on_io(job_.env, reason::target_failed, call);
   auto done = co_await std::move(calling);
   co_return done;
 }
 
 base::Task<Result<void>> Target::finish(bool complete) {
   auto call = [&] { return sink_.finish(complete); };
-  auto calling = on_io(job_.env, call);
+  auto calling = call_on_io(job_.env, reason::target_failed, call);
   auto done = co_await std::move(calling);
   co_return done;
 }

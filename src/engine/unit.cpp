@@ -6,6 +6,7 @@
 #include <span>
 
 #include "base/reasons.hpp"
+#include "engine/callback.hpp"
 
 namespace snapvault::engine {
 namespace {
@@ -81,14 +82,16 @@ Result<void> read_retrying(const Window& window, std::uint64_t offset, base::Mut
   Result<void> done;
   for (int tried = 0; tried < kReadTries; ++tried) {
     if (window.context.job.stopped()) return window.context.job.check();
-    try {
-      done = window.context.source.read(offset, into);
-    } catch (const std::exception& thrown) {
-      done = Error(Errc::unavailable, reason::source_failed, thrown.what());
-    }
+    auto read = [&] { return window.context.source.read(offset, into); };
+    done = guarded(reason::source_failed, read);
     if (done) break;
   }
   return done;
+}
+
+// Whether the failure is the range's, and not that of the moment.
+bool is_unreadable(const Error& failure) noexcept {
+  return failure.code() != Errc::cancelled && failure.reason() != reason::no_memory;
 }
 
 // Reads blocks [from, to) of the window, and where that fails, block by block.
@@ -101,13 +104,13 @@ Result<void> read_run(const Window& window, std::size_t from, std::size_t to,
     const auto step = std::min<std::uint64_t>(window.context.io_bytes, end - at);
     auto done = read_retrying(window, at, {base + (at - begin), step});
     if (!done) {
-      const bool mark = window.context.mark_unreadable && done.error().code() != Errc::cancelled;
+      const bool mark = window.context.mark_unreadable && is_unreadable(done.error());
       if (!mark) return std::move(done).error().with_context("reading the source");
       const auto first_hit = from + (at - begin) / window.context.block_size;
       const auto last_hit = from + (at + step - 1 - begin) / window.context.block_size;
       for (auto i = first_hit; i <= last_hit; ++i) {
         const auto again = read_retrying(window, window.offset(i), window.bytes(i));
-        if (!again && again.error().code() == Errc::cancelled) return again.error();
+        if (!again && !is_unreadable(again.error())) return again.error();
         if (!again) unreadable[i] = true;
       }
     }

@@ -144,15 +144,17 @@ class Stream final : public BlockSink {
 }  // namespace
 
 Result<std::unique_ptr<BlockSink>> VolumeTarget::stream(int fd) {
-  struct stat about {};
-  if (::fstat(fd, &about) != 0 || (::fcntl(fd, F_GETFL) & O_ACCMODE) == O_RDONLY) {
-    return Error(Errc::invalid_argument, reason::bad_argument,
-                 "the stream is not open for writing");
-  }
-  File wake(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
-  if (!wake) return failure(errno, reason::system, "making the stream", "stream");
-  const bool is_file = S_ISREG(about.st_mode) || S_ISBLK(about.st_mode);
-  return std::unique_ptr<BlockSink>(std::make_unique<Stream>(fd, is_file, std::move(wake)));
+  return base::answer([&]() -> Result<std::unique_ptr<BlockSink>> {
+    struct stat about {};
+    if (::fstat(fd, &about) != 0 || (::fcntl(fd, F_GETFL) & O_ACCMODE) == O_RDONLY) {
+      return Error(Errc::invalid_argument, reason::bad_argument,
+                   "the stream is not open for writing");
+    }
+    File wake(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
+    if (!wake) return failure(errno, reason::system, "making the stream", "stream");
+    const bool is_file = S_ISREG(about.st_mode) || S_ISBLK(about.st_mode);
+    return std::unique_ptr<BlockSink>(std::make_unique<Stream>(fd, is_file, std::move(wake)));
+  });
 }
 
 }  // namespace snapvault

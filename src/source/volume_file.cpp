@@ -115,38 +115,40 @@ VolumeFile::~VolumeFile() = default;
 
 Result<std::unique_ptr<VolumeFile>> VolumeFile::open(const std::string& path,
                                                      VolumeFileOptions options) {
-  SV_CHECK(check_path(path));
-  auto state = std::make_unique<State>();
-  state->path = path;
-  // Looked at before it is opened: to open a tape or a pipe can do things.
-  if (::stat(path.c_str(), &state->about) != 0) {
-    return failure(errno, reason::source_failed, "opening the volume", path);
-  }
-  const auto is_volume = [](const struct stat& it) {
-    return S_ISREG(it.st_mode) || S_ISBLK(it.st_mode);
-  };
-  if (is_volume(state->about)) {
-    if (const int error = source::open(path, O_RDONLY | O_NONBLOCK, state->file)) {
-      return failure(error, reason::source_failed, "opening the volume", path);
-    }
-    if (::fstat(state->file.get(), &state->about) != 0) {
+  return base::answer([&]() -> Result<std::unique_ptr<VolumeFile>> {
+    SV_CHECK(check_path(path));
+    auto state = std::make_unique<State>();
+    state->path = path;
+    // Looked at before it is opened: to open a tape or a pipe can do things.
+    if (::stat(path.c_str(), &state->about) != 0) {
       return failure(errno, reason::source_failed, "opening the volume", path);
     }
-  }
-  if (!is_volume(state->about)) {
-    return Error(Errc::invalid_argument, reason::not_a_volume,
-                 "only a file or a block device can be backed up as a volume")
-        .with_subject(path);
-  }
-  if (S_ISBLK(state->about.st_mode)) {
-    SV_TRY(state->size, device_size(state->file, path));
-    // Another node may have written to a shared device: what was read before may be old.
-    ::posix_fadvise(state->file.get(), 0, 0, POSIX_FADV_DONTNEED);
-  } else {
-    state->size = static_cast<std::uint64_t>(state->about.st_size);
-  }
-  SV_CHECK(state->take(options));
-  return std::unique_ptr<VolumeFile>(new VolumeFile(std::move(state)));
+    const auto is_volume = [](const struct stat& it) {
+      return S_ISREG(it.st_mode) || S_ISBLK(it.st_mode);
+    };
+    if (is_volume(state->about)) {
+      if (const int error = source::open(path, O_RDONLY | O_NONBLOCK, state->file)) {
+        return failure(error, reason::source_failed, "opening the volume", path);
+      }
+      if (::fstat(state->file.get(), &state->about) != 0) {
+        return failure(errno, reason::source_failed, "opening the volume", path);
+      }
+    }
+    if (!is_volume(state->about)) {
+      return Error(Errc::invalid_argument, reason::not_a_volume,
+                   "only a file or a block device can be backed up as a volume")
+          .with_subject(path);
+    }
+    if (S_ISBLK(state->about.st_mode)) {
+      SV_TRY(state->size, device_size(state->file, path));
+      // Another node may have written to a shared device: what was read before may be old.
+      ::posix_fadvise(state->file.get(), 0, 0, POSIX_FADV_DONTNEED);
+    } else {
+      state->size = static_cast<std::uint64_t>(state->about.st_size);
+    }
+    SV_CHECK(state->take(options));
+    return std::unique_ptr<VolumeFile>(new VolumeFile(std::move(state)));
+  });
 }
 
 Result<BlockInfo> VolumeFile::info() {

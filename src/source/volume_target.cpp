@@ -229,16 +229,20 @@ Result<void> VolumeTarget::State::open(TargetMode mode) {
 VolumeTarget::VolumeTarget(std::unique_ptr<State> state) : state_(std::move(state)) {}
 
 VolumeTarget::~VolumeTarget() {
-  if (!state_->finished) base::permit_unchecked(finish(false), "the caller gave up");
+  if (state_->finished) return;
+  const auto done = base::answer([&] { return finish(false); });
+  base::permit_unchecked(done, "the caller gave up");
 }
 
 Result<std::unique_ptr<VolumeTarget>> VolumeTarget::open(const std::string& path, TargetMode mode) {
-  SV_CHECK(check_path(path));
-  // Made before anything on the disk is, so that it can undo that.
-  std::unique_ptr<VolumeTarget> target(new VolumeTarget(std::make_unique<State>()));
-  target->state_->path = path;
-  SV_CHECK(target->state_->open(mode));
-  return target;
+  return base::answer([&]() -> Result<std::unique_ptr<VolumeTarget>> {
+    SV_CHECK(check_path(path));
+    // Made before anything on the disk is, so that it can undo that.
+    std::unique_ptr<VolumeTarget> target(new VolumeTarget(std::make_unique<State>()));
+    target->state_->path = path;
+    SV_CHECK(target->state_->open(mode));
+    return target;
+  });
 }
 
 Result<BlockInfo> VolumeTarget::info() {
