@@ -1,8 +1,9 @@
 // The limit: reads an image on all cores and runs only the primitives that the work cannot do
 // without. No format, no pipeline. Prints one JSON object a phase: what snapvault is measured
-// against.
+// against. First each primitive on one core, over a sample of the image that stays in SAMPLE for
+// the tools of others (`zstd -b`): bench.py holds the one against the other.
 //
-//   limit IMAGE SCRATCH [THREADS]
+//   limit IMAGE SCRATCH SAMPLE [THREADS]
 #include <fcntl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
@@ -190,10 +191,70 @@ void restore(Bench& bench, int out) {
   }
 }
 
+// Megabytes a second of one primitive over the sample, in pieces of `piece`.
+template <class Work>
+void primitive(const char* name, base::ByteView sample, std::uint64_t piece, Work work) {
+  const auto start = cpu_seconds();
+  std::uint64_t bytes = 0;
+  while (cpu_seconds() - start < 1) {
+    for (std::uint64_t at = 0; at < sample.size(); at += piece) work(sample.subspan(at, piece));
+    bytes += sample.size();
+  }
+  std::printf("{\"primitive\":\"%s\",\"mb_per_second\":%.0f}\n", name,
+              static_cast<double>(bytes) / (cpu_seconds() - start) / 1e6);
+}
+
+// The first 128 MiB of windows that hold data, written to `path`.
+base::Bytes take_sample(Bench& bench, const char* path) {
+  base::Bytes sample, buffer(kFrame);
+  bench.next = 0;
+  for (std::uint64_t window = 0; sample.size() < 128 * kFrame;) {
+    if (!read_window(bench, buffer, window)) break;
+    if (!base::is_zero(buffer)) sample.insert(sample.end(), buffer.begin(), buffer.end());
+  }
+  const int out = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+  for (std::size_t at = 0; at < sample.size(); at += kFrame) {
+    if (write(out, sample.data() + at, kFrame) != static_cast<ssize_t>(kFrame)) die("sample");
+  }
+  close(out);
+  return sample;
+}
+
+void primitives(Bench& bench, const char* path) {
+  const auto sample = take_sample(bench, path);
+  base::Bytes packed(kFrame + 4096), plain(kFrame), sealed(kFrame + 4096);
+  codec::Compressor compressor(3);
+  codec::Decompressor decompressor;
+  codec::Hmac hmac(bench.key);
+  codec::Aead aead(bench.key);
+  const std::array<std::byte, 12> nonce{};
+  primitive("hmac-sha256", sample, kBlock, [&](base::ByteView block) { hmac(block); });
+  primitive("aes-256-gcm", sample, kFrame, [&](base::ByteView frame) {
+    aead.seal(nonce, {}, frame, base::MutableBytes(sealed).first(kFrame + codec::Aead::kTag));
+  });
+  primitive("xxh3-128", sample, kBlock,
+            [&](base::ByteView block) { codec::fingerprint(bench.secret, block); });
+  std::vector<std::pair<base::Bytes, bool>> frames;
+  primitive("zstd-3", sample, kFrame, [&](base::ByteView frame) {
+    const auto size = compressor.compress(frame, packed);
+    if (frames.size() * kFrame < sample.size() && size) {
+      frames.emplace_back(base::Bytes(packed.begin(), packed.begin() + std::ptrdiff_t(*size)),
+                          true);
+    } else if (frames.size() * kFrame < sample.size()) {
+      frames.emplace_back(base::Bytes(), false);
+    }
+  });
+  primitive("unzstd", sample, kFrame, [&](base::ByteView frame) {
+    const auto& [bytes, shrank] =
+        frames[static_cast<std::size_t>(frame.data() - sample.data()) / kFrame];
+    if (shrank && !decompressor.decompress(bytes, plain)) die("unpack");
+  });
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
-  if (argc < 3) return std::fputs("usage: limit IMAGE SCRATCH [THREADS]\n", stderr), 2;
+  if (argc < 4) return std::fputs("usage: limit IMAGE SCRATCH SAMPLE [THREADS]\n", stderr), 2;
   Bench bench;
   bench.image = open(argv[1], O_RDONLY | O_CLOEXEC);
   bench.scratch = open(argv[2], O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
@@ -201,7 +262,8 @@ int main(int argc, char** argv) {
   if (bench.image < 0 || bench.scratch < 0 || fstat(bench.image, &info) != 0) die("open");
   bench.size = static_cast<std::uint64_t>(info.st_size);
   bench.threads =
-      argc > 3 ? static_cast<unsigned>(std::atoi(argv[3])) : std::thread::hardware_concurrency();
+      argc > 4 ? static_cast<unsigned>(std::atoi(argv[4])) : std::thread::hardware_concurrency();
+  primitives(bench, argv[3]);
   phase(bench, "scan", scan);
   phase(bench, "full_unchecked", [](Bench& b) { full(b, false); });
   bench.end = 0;
