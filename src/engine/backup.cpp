@@ -257,7 +257,7 @@ Task<Result<void>> Backup::walk() {
   SV_CO_CHECK(settle_ladder());
 
   context_.emplace(UnitContext{job_, source_, *index_, *data_, *sampler_, counts_, job_.repository,
-                               size(), plan_.block_size, 0});
+                               size(), plan_.block_size, 0, 0});
   context_->io_bytes = std::clamp(plan_.info.io_optimal, 65536u, 4u << 20);
   context_->old_size = plan_.parent ? plan_.parent->commit.manifest.size : 0;
   context_->trust_fingerprints = plan_.parent.has_value();
@@ -265,8 +265,9 @@ Task<Result<void>> Backup::walk() {
   context_->verify_data = !options_.verify_metadata_only;
   context_->compress = level_ > 0;
 
-  const auto window = std::max<std::uint64_t>(kWindow, plan_.block_size);
   const auto frame = std::max<std::uint64_t>(kFrameWindow, plan_.block_size);
+  context_->piece_bytes = std::max(frame, context_->io_bytes / frame * frame);
+  const auto window = std::max(kWindow, context_->piece_bytes);
   const auto fit = job_.memory_bytes_max / 8 / (window + 2 * frame);
   const auto wanted =
       std::min<std::uint64_t>(job_.env.cpu_threads() + 2, std::max(plan_.info.max_concurrency, 1u));

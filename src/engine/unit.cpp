@@ -15,13 +15,16 @@ using format::BlockState;
 
 constexpr int kReadTries = 3;
 
-// One window of a unit: blocks [first, first + count) of the unit, whose bytes are in workspace.
+// One window of a unit: blocks [first, first + count) of the unit, which fall into pieces. What
+// must be kept of a piece stays in its place in the buffer; a piece without anything to store is
+// read over by the next, so that a scan stays in the processor's cache.
 struct Window {
   UnitContext& context;
   Unit& unit;
   Workspace& workspace;
   std::size_t first;
-  std::size_t count;
+  std::size_t count = 0;
+  std::vector<std::uint8_t> places = {};  // of each piece
 
   std::uint64_t offset(std::size_t i) const noexcept {  // of block `first + i`, in the volume
     return (unit.first_block + first + i) * context.block_size;
@@ -29,8 +32,11 @@ struct Window {
   std::uint64_t length(std::size_t i) const noexcept {
     return std::min<std::uint64_t>(context.block_size, context.size - offset(i));
   }
+  std::uint64_t piece(std::size_t i) const noexcept { return offset(i) / context.piece_bytes; }
   base::MutableBytes bytes(std::size_t i) const noexcept {
-    return base::MutableBytes(workspace.window).subspan(i * context.block_size, length(i));
+    const auto place = places[piece(i) - piece(0)] * context.piece_bytes;
+    return base::MutableBytes(workspace.window)
+        .subspan(place + offset(i) % context.piece_bytes, length(i));
   }
   BlockRecord& block(std::size_t i) const noexcept { return unit.blocks[first + i]; }
 };
@@ -94,12 +100,12 @@ bool is_unreadable(const Error& failure) noexcept {
   return failure.code() != Errc::cancelled && failure.reason() != reason::no_memory;
 }
 
-// Reads blocks [from, to) of the window, and where that fails, block by block.
+// Reads blocks [from, to) of one piece, and where that fails, block by block.
 Result<void> read_run(const Window& window, std::size_t from, std::size_t to,
                       std::vector<bool>& unreadable) {
   const auto begin = window.offset(from);
   const auto end = window.offset(to - 1) + window.length(to - 1);
-  auto* base = window.workspace.window.data() + from * window.context.block_size;
+  auto* base = window.bytes(from).data();
   for (auto at = begin; at < end;) {
     const auto step = std::min<std::uint64_t>(window.context.io_bytes, end - at);
     auto done = read_retrying(window, at, {base + (at - begin), step});
@@ -111,7 +117,7 @@ Result<void> read_run(const Window& window, std::size_t from, std::size_t to,
       for (auto i = first_hit; i <= last_hit; ++i) {
         const auto again = read_retrying(window, window.offset(i), window.bytes(i));
         if (!again && !is_unreadable(again.error())) return again.error();
-        if (!again) unreadable[i] = true;
+        if (!again) unreadable[i - from] = true;
       }
     }
     at += step;
@@ -119,62 +125,82 @@ Result<void> read_run(const Window& window, std::size_t from, std::size_t to,
   return {};
 }
 
-// Runs on an I/O thread: reads what must be read and decides each block's state. `fresh` gets the
-// blocks that need an id.
 struct Classified {
-  std::vector<std::uint32_t> fresh;
+  std::vector<std::uint32_t> fresh;  // blocks that need an id
   std::uint64_t read_bytes = 0;
 };
-Result<Classified> read_and_classify(const Window& window) {
-  Classified out;
-  std::vector<bool> wanted(window.count), unreadable(window.count);
-  for (std::size_t i = 0; i < window.count; ++i) {
-    const auto claim = window.unit.claims[window.first + i];
-    auto& block = window.block(i);
-    if (claim == Claim::hole || claim == Claim::zero) {
-      block.state = claim == Claim::hole ? BlockState::hole : BlockState::zero;
-      continue;
-    }
-    if (claim == Claim::unchanged) {
-      if (const auto old = old_block(window, i); old.usable) {
-        keep_old(old, block);
-        continue;
-      }
-    }
-    wanted[i] = true;
+
+// Settles a block whose bytes need not be read; false if they must.
+bool settle_unread(const Window& window, std::size_t i) {
+  const auto claim = window.unit.claims[window.first + i];
+  auto& block = window.block(i);
+  if (claim == Claim::hole || claim == Claim::zero) {
+    block.state = claim == Claim::hole ? BlockState::hole : BlockState::zero;
+    return true;
   }
-  for (std::size_t i = 0; i < window.count; ++i) {
-    if (!wanted[i]) continue;
-    auto end = i;
-    while (end < window.count && wanted[end]) ++end;
-    SV_CHECK(read_run(window, i, end, unreadable));
-    i = end;
+  if (claim != Claim::unchanged) return false;
+  const auto old = old_block(window, i);
+  if (old.usable) keep_old(old, block);
+  return old.usable;
+}
+
+// Decides the state of a block that was read.
+void classify(const Window& window, std::size_t i, codec::FingerprintSecret secret,
+              Classified& out) {
+  auto& block = window.block(i);
+  const base::ByteView bytes = window.bytes(i);
+  out.read_bytes += bytes.size();
+  const auto old = old_block(window, i);
+  if (base::is_zero(bytes)) {
+    const bool was_empty = old.usable && old.state != BlockState::data;
+    if (was_empty) keep_old(old, block);
+    if (!was_empty) block.state = BlockState::zero;
+    return;
   }
+  block.state = BlockState::data;
+  block.fingerprint = codec::fingerprint(secret, bytes);
+  if (window.context.trust_fingerprints && old.usable && old.state == BlockState::data &&
+      old.entry->fingerprint == block.fingerprint) {
+    keep_old(old, block);
+    return;
+  }
+  out.fresh.push_back(static_cast<std::uint32_t>(i));
+}
+
+// Blocks [from, to) are one piece.
+Result<void> read_piece(const Window& window, std::size_t from, std::size_t to, Classified& out) {
   const auto secret = window.context.repository.keys.fingerprint_secret();
-  for (std::size_t i = 0; i < window.count; ++i) {
-    if (!wanted[i]) continue;
-    auto& block = window.block(i);
-    if (unreadable[i]) {
-      block.state = BlockState::bad;
-      continue;
+  for (auto i = from; i < to; ++i) {
+    if (settle_unread(window, i)) continue;
+    const auto begin = i;
+    while (i + 1 < to && !settle_unread(window, i + 1)) ++i;
+    std::vector<bool> unreadable(i + 1 - begin);
+    SV_CHECK(read_run(window, begin, i + 1, unreadable));
+    for (auto k = begin; k <= i; ++k) {
+      if (unreadable[k - begin]) window.block(k).state = BlockState::bad;
+      if (!unreadable[k - begin]) classify(window, k, secret, out);
     }
-    const base::ByteView bytes = window.bytes(i);
-    out.read_bytes += bytes.size();
-    const auto old = old_block(window, i);
-    if (base::is_zero(bytes)) {
-      const bool was_empty = old.usable && old.state != BlockState::data;
-      if (was_empty) keep_old(old, block);
-      if (!was_empty) block.state = BlockState::zero;
-      continue;
-    }
-    block.state = BlockState::data;
-    block.fingerprint = codec::fingerprint(secret, bytes);
-    if (window.context.trust_fingerprints && old.usable && old.state == BlockState::data &&
-        old.entry->fingerprint == block.fingerprint) {
-      keep_old(old, block);
-      continue;
-    }
-    out.fresh.push_back(static_cast<std::uint32_t>(i));
+  }
+  return {};
+}
+
+// Runs on an I/O thread: reads what must be read and decides each block's state, piece by piece
+// until the buffer holds no more. Settles how many blocks the window has.
+Result<Classified> read_and_classify(Window& window) {
+  constexpr std::size_t kPiecesMax = 8;
+  Classified out;
+  const auto room = window.workspace.window.size() / window.context.piece_bytes;
+  const auto blocks = window.unit.blocks.size() - window.first;
+  for (std::uint8_t used = 0; used < room && window.places.size() < kPiecesMax;) {
+    const auto from = window.count;
+    auto to = from + 1;
+    while (to < blocks && window.piece(to) == window.piece(from)) ++to;
+    window.places.push_back(used);
+    window.count = to;
+    const auto before = out.fresh.size();
+    SV_CHECK(read_piece(window, from, to, out));
+    if (out.fresh.size() > before) ++used;
+    if (to == blocks) break;
   }
   return out;
 }
@@ -356,11 +382,9 @@ void count(const Window& window) {
 
 base::Task<Result<void>> process(UnitContext& context, Unit& unit, Workspace& workspace) {
   unit.blocks.resize(unit.claims.size());
-  const auto window_blocks = workspace.window.size() / context.block_size;
-  for (std::size_t first = 0; first < unit.claims.size(); first += window_blocks) {
+  for (std::size_t first = 0; first < unit.claims.size();) {
     SV_CO_CHECK_NOW(context.job.check());
-    const Window window{context, unit, workspace, first,
-                        std::min(window_blocks, unit.claims.size() - first)};
+    Window window{context, unit, workspace, first};
     auto read = [&] { return read_and_classify(window); };
     auto reading = base::run_on(context.job.env, context.job.env.io(), read);
     auto classified = co_await std::move(reading);
@@ -376,6 +400,7 @@ base::Task<Result<void>> process(UnitContext& context, Unit& unit, Workspace& wo
       if (!stored) co_return std::move(stored).error();
     }
     count(window);
+    first += window.count;
   }
   co_return Result<void>();
 }

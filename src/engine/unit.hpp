@@ -20,7 +20,7 @@
 
 namespace snapvault::engine {
 
-// Bytes read at a time; also the least a unit holds.
+// The least a unit holds, and the buffer of one.
 inline constexpr std::uint64_t kWindow = 4u << 20;
 // What was written together is compressed together.
 inline constexpr std::uint64_t kFrameWindow = 1u << 20;
@@ -55,6 +55,7 @@ struct UnitContext {
   std::uint64_t size;  // of the volume
   std::uint32_t block_size;
   std::uint32_t io_bytes;           // of one read
+  std::uint64_t piece_bytes;        // read and looked at together; whole frame windows
   std::uint64_t old_size = 0;       // of the parent; 0 without one
   bool trust_fingerprints = false;  // an equal fingerprint means unchanged
   bool mark_unreadable = false;
