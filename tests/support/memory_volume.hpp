@@ -95,8 +95,8 @@ class MemoryVolume final : public BlockSource, public BlockSink {
   std::atomic<std::uint64_t> read_bytes{0}, written_bytes{0}, zeroed_bytes{0};
   std::atomic<std::uint64_t> peak{0};  // reads and writes at once
   std::atomic<bool> interrupted{false};
-  bool flushed = false;          // nothing was written since
-  std::optional<bool> finished;  // finish()'s argument
+  std::atomic<bool> flushed{false};  // nothing was written since
+  std::optional<bool> finished;      // finish()'s argument
   std::uint64_t calls_of(Call call) const { return calls[static_cast<std::size_t>(call)]; }
   // What the caller did against the rules; empty if nothing.
   std::string misuse() const {
