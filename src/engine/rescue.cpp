@@ -3,13 +3,6 @@
 #include "base/try.hpp"
 
 namespace snapvault::engine {
-namespace {
-
-// Copies that are broken too are excluded one by one; so many in a row is no accident.
-constexpr int kTries = 4;
-
-}  // namespace
-
 Rescue::Rescue(provider::Client& client, const store::Repository& repository,
                store::PackReader& reader, std::uint64_t memory_bytes_max)
     : repository_(repository),
@@ -26,7 +19,7 @@ base::Task<Result<FrameCache::Pointer>> Rescue::load(FrameKey key) {
 
 base::Task<Result<std::optional<base::Bytes>>> Rescue::read(BlockCheck block, FrameKey broken) {
   const auto loading = [this](FrameKey key) { return load(key); };
-  for (int tried = 0; tried < kTries; ++tried) {
+  for (int tried = 0; tried < store::kCopiesTried; ++tried) {
     const store::FramePlace place{broken.pack, 0, broken.start16, broken.stored};
     auto finding = copies_.find(block.id, place);
     auto copy = co_await std::move(finding);

@@ -449,12 +449,13 @@ Task<Result<bool>> Verify::lost(const format::Leaf& leaf, const format::BlockEnt
   const auto& pack = leaf.packs[block.place.pack];
   if (!damage_.hits(pack, block.place.start16)) co_return false;
   store::FramePlace broken{pack, 0, block.place.start16, block.place.stored};
-  for (;;) {
+  for (int tried = 0; tried < store::kCopiesTried; ++tried) {
     SV_CO_TRY(const auto copy, copies_.find(block.id, broken));
-    if (!copy) co_return true;
+    if (!copy) break;
     if (!damage_.hits(copy->frame.pack, copy->frame.start16)) co_return false;
     broken = copy->frame;
   }
+  co_return true;
 }
 
 Task<Result<void>> Verify::record() {

@@ -12,6 +12,9 @@
 
 namespace snapvault::store {
 
+// Copies that are broken too are excluded one by one; so many in a row is no accident.
+inline constexpr int kCopiesTried = 4;
+
 // Loop only. Loads the index when it is first asked; costs nothing before.
 class Copies {
  public:
