@@ -3,6 +3,7 @@
 #include "base/try.hpp"
 
 namespace snapvault::engine {
+
 Rescue::Rescue(provider::Client& client, const store::Repository& repository,
                store::PackReader& reader, std::uint64_t memory_bytes_max)
     : repository_(repository),
