@@ -300,8 +300,7 @@ base::Task<Result<void>> Index::State::adopt_pack(format::PackId id) {
   auto reading = reader.directory(id, true);
   auto read = co_await std::move(reading);
   if (!read) {
-    const auto code = read.error().code();
-    if (code != Errc::data_loss && code != Errc::unsupported) co_return std::move(read).error();
+    if (read.error().code() != Errc::data_loss) co_return std::move(read).error();
     ++skipped;  // torn, or of a later format: as if it was not there
     co_return Result<void>();
   }

@@ -48,8 +48,7 @@ base::Task<Result<std::optional<BlockPlace>>> PackPlaces::at(const format::Index
   auto task = cache_.get(pack.id, loading);
   auto loaded = co_await std::move(task);
   if (!loaded) {
-    const auto code = loaded.error().code();
-    if (code != Errc::data_loss && code != Errc::unsupported) co_return std::move(loaded).error();
+    if (loaded.error().code() != Errc::data_loss) co_return std::move(loaded).error();
     unreadable_.insert(pack.id);
     co_return nowhere;
   }

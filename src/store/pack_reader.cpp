@@ -8,6 +8,7 @@
 #include "base/sync.hpp"
 #include "base/try.hpp"
 #include "codec/crc64.hpp"
+#include "store/as_damage.hpp"
 #include "store/loading_cache.hpp"
 
 namespace snapvault::store {
@@ -127,7 +128,7 @@ base::Task<Result<base::Bytes>> PackReader::State::get(const std::string& name, 
 Result<Keys> PackReader::State::open_keys(const format::PackId& pack, base::ByteView header) {
   const auto name = format::pack_name(pack);
   auto opened = format::ObjectKeys::open(keys, type_of(pack), name, header);
-  if (!opened) return std::move(opened).error().with_subject(name);
+  if (!opened) return as_damage(std::move(opened).error()).with_subject(name);
   return std::make_shared<const format::ObjectKeys>(*std::move(opened));
 }
 

@@ -58,7 +58,7 @@ class PackReader {
 
   // The directory of a pack, from its tail. `known`: what an index segment says of the pack, which
   // saves asking for its size and, most often, a second request. `whole`: reads all of it and
-  // checks the CRC too. Errors: data_loss, unsupported (newer_format).
+  // checks the CRC too. Errors: data_loss.
   struct PackDirectory {
     format::IndexPack pack;
     format::Directory directory;

@@ -4,6 +4,7 @@
 
 #include "base/reasons.hpp"
 #include "base/try.hpp"
+#include "store/as_damage.hpp"
 #include "store/sources.hpp"
 
 namespace snapvault::store {
@@ -22,7 +23,7 @@ Error missing(const std::string& name) {
 Result<format::Refs> decode_object(const format::KeyRing& keys, const std::string& name,
                                    base::ByteView object) {
   auto records = format::read_object(keys, format::ObjectType::refs, name, object);
-  if (!records) return std::move(records).error().with_subject(name);
+  if (!records) return as_damage(std::move(records).error()).with_subject(name);
   base::Bytes bytes;
   for (const auto& record : *records) {
     if (record.kind != format::RecordKind::refs) return bad_refs(name, "refs hold another record");
@@ -60,7 +61,7 @@ base::Task<Result<format::Refs>> read_base(provider::Client& client, const Repos
   auto reading = read_snapshot(client, repository, name);
   auto snapshot = co_await std::move(reading);
   if (!snapshot && snapshot.error().code() == Errc::not_found) co_return missing(name.commit());
-  if (!snapshot) co_return std::move(snapshot).error();
+  if (!snapshot) co_return as_damage(std::move(snapshot).error());
   if (!*snapshot || !(*snapshot)->commit.refs) {
     co_return bad_refs(name.commit(), "a snapshot holds no refs, but another builds on them");
   }
