@@ -8,7 +8,7 @@ import time
 
 from support import KIB, MIB, SOURCE, Case
 
-KILLS = int(os.environ.get("SNAPVAULT_KILLS", "60"))
+KILLS = int(os.environ.get("SNAPVAULT_KILLS", "200"))
 SEED = int(os.environ.get("SNAPVAULT_SEED", "1"))
 SIZE, CHANGE, FRAME = 8 * MIB, 3 * MIB, 64 * KIB
 ROUNDS = 40  # then a new repository, so that the disk does not fill
