@@ -6,11 +6,11 @@
 #include <cstring>
 #include <memory>
 #include <random>
-#include <stdexcept>
 #include <utility>
 #include <vector>
 
 #include "api/state.hpp"
+#include "property/checks.hpp"
 #include "property/teller.hpp"
 #include "provider/fault.hpp"
 #include "provider/memory.hpp"
@@ -20,36 +20,6 @@ namespace snapvault::test {
 namespace {
 
 constexpr std::uint64_t kBlock = 4096;
-
-class Failure : public std::runtime_error {
- public:
-  using std::runtime_error::runtime_error;
-};
-
-void expect(bool holds, const char* what) {
-  if (!holds) throw Failure(what);
-}
-template <class T>
-T must(Result<T> result, const char* what) {
-  if (!result) {
-    throw Failure(std::string(what) + ": " + std::string(result.error().reason()) + ": " +
-                  std::string(result.error().message()));
-  }
-  if constexpr (!std::is_void_v<T>) return *std::move(result);
-}
-
-std::string first_difference(base::ByteView got, base::ByteView want) {
-  if (got.size() != want.size()) {
-    return "size " + std::to_string(got.size()) + " instead of " + std::to_string(want.size());
-  }
-  const auto at = std::mismatch(got.begin(), got.end(), want.begin()).first - got.begin();
-  return "differs at byte " + std::to_string(at) + " of " + std::to_string(want.size());
-}
-void expect_equal(base::ByteView got, base::ByteView want, const char* what) {
-  const bool sizes = got.size() == want.size();
-  if (sizes && (got.empty() || std::memcmp(got.data(), want.data(), got.size()) == 0)) return;
-  throw Failure(what + (" " + first_difference(got, want)));
-}
 
 // Bytes that no volume holds, at little cost.
 base::Bytes garbage(std::uint64_t size, std::uint64_t seed) {
@@ -98,9 +68,9 @@ class History {
     for (std::uint64_t step = 0; step < steps; ++step) {
       at_ = "step " + std::to_string(step) + ": ";
       auto& volume = volumes_[below(4) == 0 ? 1 : 0];
-      for (auto changes = below(4); changes > 0; --changes) change(volume);
-      if (step > 0 && chance(6)) break_off(volume);
-      if (step > 0 && chance(12)) damage();
+      live(volume);
+      if (step > 0 && chance(5)) break_off(volume);
+      if (step > 0 && chance(9)) damage();
       back_up(volume);
       check_latest();
       if (chance(3)) reopen();
@@ -189,10 +159,9 @@ class History {
     if (chance(2) && size < (4u << 20)) write(volume, {0, size});
     for (auto writes = below(4); writes > 0; --writes) write(volume, random_range(size));
   }
-  void resize(Volume& volume) {
+  void resize(Volume& volume, bool by_little) {
     auto& bytes = volume.source.bytes;
     const auto before = bytes.size();
-    const bool by_little = chance(2);
     const auto step = below(3 * kBlock);
     const auto size = !by_little  ? random_size()
                       : chance(2) ? before + step
@@ -203,7 +172,7 @@ class History {
   void change(Volume& volume) {
     auto& bytes = volume.source.bytes;
     const auto what = below(10);
-    if (what < 3) return resize(volume);
+    if (what < 3) return resize(volume, chance(2));
     if (bytes.empty()) return;
     const auto range = random_range(bytes.size());
     if (what < 7) return write(volume, range);
@@ -211,12 +180,20 @@ class History {
                 std::byte{});
   }
 
+  // What happens between two backups. If little, the source knows all of it, so that long runs are
+  // kept as they were.
+  void live(Volume& volume) {
+    calm_ = chance(4);
+    if (calm_ && chance(2)) return resize(volume, true);
+    for (auto changes = calm_ ? 0 : below(4); changes > 0; --changes) change(volume);
+  }
+
   Teller::Style random_style() {
     Teller::Style out;
-    out.changes = !chance(5);
+    out.changes = calm_ || !chance(5);
     out.zeros = !chance(4);
-    out.over_report = chance(3);
-    out.silent = chance(3);
+    out.over_report = !calm_ && chance(3);
+    out.silent = !calm_ && chance(3);
     out.claims_growth = chance(2);
     constexpr Gaps kGaps[] = {Gaps::unknown, Gaps::zero, Gaps::unchanged};
     out.gaps = kGaps[below(3)];
@@ -569,6 +546,7 @@ class History {
   std::vector<Taken> taken_;
   std::uint64_t calls_ = 1;  // of the store, by the last backup
   bool damaged_ = false;
+  bool calm_ = false;
   std::string at_ = "at the start: ";
 };
 
