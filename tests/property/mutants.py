@@ -3,10 +3,10 @@
 
     mutants.py BUILD [NAME...]
 
-BUILD is a build directory of Ninja. A mutant is its program `property` with one text replaced in one
-source file, which is compiled on the side with the flags of BUILD and linked in place of its own
-object; nothing else changes. The program as it is must pass, each mutant must fail. A mutant that
-survives, hangs, or whose text is gone from the source fails this test."""
+BUILD is a build directory of Ninja. A mutant is its program `property` with one text replaced in
+one source file, which is compiled on the side with the flags of BUILD and linked in place of its
+own object; nothing else changes. The program as it is must pass, each mutant must fail. A mutant
+that survives, hangs, or whose text is gone from the source fails this test."""
 
 import concurrent.futures
 import os
@@ -168,8 +168,9 @@ def fails(program):
     for cases, histories in STAGES:
         environment = dict(os.environ, SNAPVAULT_HISTORIES=histories, SNAPVAULT_SEED="1")
         try:
-            ran = subprocess.run([program, cases, "--abort-after=1"], capture_output=True, text=True,
-                                 errors="replace", timeout=TIMEOUT_SECONDS, env=environment)
+            ran = subprocess.run([program, cases, "--abort-after=1"], capture_output=True,
+                                 text=True, errors="replace", timeout=TIMEOUT_SECONDS,
+                                 env=environment)
         except subprocess.TimeoutExpired:
             raise RuntimeError(f"no answer within {TIMEOUT_SECONDS} s") from None
         if re.search(r"test cases: +0 \|", ran.stdout):
