@@ -126,30 +126,48 @@ bool equal(const PutBody& body, base::ByteView bytes) {
   return true;
 }
 
-// It may be there, or may not: no other code says so, whatever the reason.
-Error unknown(const Error& why) {
-  if (why.code() == Errc::outcome_unknown) return why;
-  return Error(Errc::outcome_unknown, reason::lost_answer, why.message())
-      .with_subject(why.subject());
+// It may be there, or may not: no other code says so, whatever the reason. `look` says why that
+// could not be found out.
+Error unknown(const Error& lost, const Error& look) {
+  Error out(Errc::outcome_unknown, reason::lost_answer, look.message());
+  return std::move(out).with_context(lost.message()).with_subject(lost.subject());
+}
+
+// What `ask()`, a request that changes nothing, answers; tried again while the store is only busy.
+template <class T, class Ask>
+base::Task<Result<T>> persist(base::Env& env, Ask& ask) {
+  constexpr int kTries = 3;
+  auto pause = 100 * base::kMillisecond;
+  for (int tried = 1;; ++tried, pause *= 4) {
+    auto asking = ask();
+    auto answer = co_await std::move(asking);
+    if (answer || tried == kTries) co_return answer;
+    const auto code = answer.error().code();
+    if (code != Errc::unavailable && code != Errc::deadline_exceeded) co_return answer;
+    co_await base::sleep_until(env, env.monotonic() + pause);
+  }
 }
 
 // Whether the put whose answer was `lost` created the object, by reading it back.
 base::Task<Result<void>> settle(Client& client, const PutRequest& put, Error lost) {
-  auto look = client.stat(put.key);
+  auto stat = [&] { return client.stat(put.key); };
+  auto look = persist<ObjectInfo>(client.env(), stat);
   auto found = co_await std::move(look);
-  if (!found) co_return unknown(lost);
+  if (!found) co_return unknown(lost, found.error());
   if (found->size != put.body.size()) co_return object_exists(put.key);
   if (found->size > 0) {
-    auto read = client.get(put.key, 0, found->size);
+    auto get = [&] { return client.get(put.key, 0, put.body.size()); };
+    auto read = persist<base::Bytes>(client.env(), get);
     auto bytes = co_await std::move(read);
-    if (!bytes) co_return unknown(lost);
+    if (!bytes) co_return unknown(lost, bytes.error());
     if (!equal(put.body, *bytes)) co_return object_exists(put.key);
   }
   if (!put.durable) co_return Result<void>();
   // It is there, but its put did not say that it is durable.
-  auto sync = client.sync();
-  auto durable = co_await std::move(sync);
-  if (!durable) co_return unknown(durable.error());
+  auto sync = [&] { return client.sync(); };
+  auto syncing = persist<void>(client.env(), sync);
+  auto durable = co_await std::move(syncing);
+  if (!durable) co_return unknown(lost, durable.error());
   co_return durable;
 }
 
@@ -188,6 +206,14 @@ base::Task<Result<base::Bytes>> Client::get(std::string key, std::uint64_t offse
 }
 
 base::Task<Result<void>> Client::create(std::string key, PutBody body, bool durable) {
+  return put(std::move(key), std::move(body), durable, false);
+}
+
+base::Task<Result<void>> Client::create_own(std::string key, PutBody body) {
+  return put(std::move(key), std::move(body), true, true);
+}
+
+base::Task<Result<void>> Client::put(std::string key, PutBody body, bool durable, bool own) {
   PutRequest request{.key = std::move(key),
                      .body = std::move(body),
                      .if_absent = true,
@@ -204,7 +230,8 @@ base::Task<Result<void>> Client::create(std::string key, PutBody body, bool dura
   auto result = co_await std::move(task);
   if (result) co_return result;
   const auto code = result.error().code();
-  if (code != Errc::outcome_unknown && code != Errc::deadline_exceeded) co_return result;
+  const bool lost = code == Errc::outcome_unknown || code == Errc::deadline_exceeded;
+  if (!lost && !(own && code == Errc::already_exists)) co_return result;
   auto settling = settle(*this, request, std::move(result).error());
   auto settled = co_await std::move(settling);
   co_return settled;

@@ -14,6 +14,7 @@
 #include "base/bytes.hpp"
 #include "base/rate.hpp"
 #include "base/sync.hpp"
+#include "provider/request.hpp"
 
 namespace snapvault::provider {
 
@@ -38,8 +39,12 @@ class Client {
   base::Task<Result<base::Bytes>> get(std::string key, std::uint64_t offset = 0,
                                       std::uint64_t length = 0);
   // Puts if absent. A lost answer (outcome_unknown, deadline) is settled by reading the object
-  // back: ours counts as success, another's as already_exists.
+  // back: ours counts as success, another's as already_exists. If that fails too, the outcome is
+  // unknown.
   base::Task<Result<void>> create(std::string key, PutBody body, bool durable = true);
+  // The same for bytes that nobody else can have written, as their salt or key is random: if they
+  // stand there already, an earlier sending of the same request succeeded.
+  base::Task<Result<void>> create_own(std::string key, PutBody body);
   base::Task<Result<ListPage>> list_page(std::string prefix, std::string start_after,
                                          std::uint32_t max_keys = 1000);
   // All pages. Refuses a store that repeats, reorders or leaves the prefix (data_loss, reason
@@ -55,9 +60,14 @@ class Client {
   const std::shared_ptr<Provider>& shared() const noexcept { return provider_; }
   const Traffic& traffic() const noexcept { return traffic_; }
   const std::stop_token& stop() const noexcept { return stop_; }
+  // cancelled once a stop was requested.
+  Result<void> check_stop() const { return check(limits()); }
+  // From now on nothing stops a request: what was begun is brought to its end.
+  void forget_stop() noexcept { stop_ = {}; }
 
  private:
   RequestLimits limits() const;
+  base::Task<Result<void>> put(std::string key, PutBody body, bool durable, bool own);
   base::Env* env_;
   std::shared_ptr<Provider> provider_;
   std::stop_token stop_;

@@ -37,19 +37,4 @@ base::Task<Result<std::vector<std::optional<base::Bytes>>>> fetch(provider::Clie
   co_return objects;
 }
 
-base::Task<Result<void>> create_own(provider::Client& client, std::string name,
-                                    base::Bytes object) {
-  PutBody body(std::move(object));
-  auto create = client.create(name, body);
-  auto created = co_await std::move(create);
-  if (created || created.error().code() != Errc::already_exists) co_return created;
-  auto get = client.get(name);
-  const auto winner = co_await std::move(get);
-  if (!winner) co_return winner.error();
-  if (*winner != *body.parts().front()) co_return created;
-  auto sync = client.sync();
-  auto synced = co_await std::move(sync);
-  co_return synced;
-}
-
 }  // namespace snapvault::store

@@ -4,7 +4,6 @@
 
 #include "base/reasons.hpp"
 #include "base/try.hpp"
-#include "store/fetch.hpp"
 #include "store/log.hpp"
 #include "store/repository.hpp"
 #include "store/slots.hpp"
@@ -30,7 +29,7 @@ base::Task<Result<void>> expect_none(provider::Client& client) {
 base::Task<Result<void>> put_control(provider::Client& client, std::string name, base::Bytes object,
                                      std::vector<std::string>& written) {
   written.push_back(name);
-  auto create = create_own(client, std::move(name), std::move(object));
+  auto create = client.create_own(std::move(name), PutBody(std::move(object)));
   auto created = co_await std::move(create);
   co_return created;
 }
@@ -94,7 +93,7 @@ base::Task<Result<void>> publish(provider::Client& client, const Repository& rep
   repo.id = repository.id;
   if (repository.without_passphrase) repo.clear_master = repository.keys.master();
   auto object = format::encode_repo(repo, repository.keys);
-  auto create = create_own(client, std::string(format::kRepoName), std::move(object));
+  auto create = client.create_own(std::string(format::kRepoName), PutBody(std::move(object)));
   auto created = co_await std::move(create);
   // A put that failed otherwise may still arrive: then its control objects must be there.
   if (created || created.error().code() != Errc::already_exists) co_return created;

@@ -137,7 +137,7 @@ base::Task<Result<void>> append_log(provider::Client& client, Repository& reposi
     const auto name = format::log_name(repository.id, n);
     const auto salt = fresh_salt(client.env());
     auto object = format::build_log(repository.keys, name, salt, record);
-    auto create = create_own(client, name, std::move(object));
+    auto create = client.create_own(name, PutBody(std::move(object)));
     auto created = co_await std::move(create);
     if (created) {
       SV_CO_CHECK_NOW(std::visit(Fold{repository.log}, record));

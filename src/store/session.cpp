@@ -5,7 +5,6 @@
 
 #include "base/reasons.hpp"
 #include "base/try.hpp"
-#include "store/fetch.hpp"
 #include "store/log.hpp"
 
 namespace snapvault::store {
@@ -27,6 +26,19 @@ Result<std::uint64_t> next_order(const SourceListing& listing, const Log& log) {
                  "the store lists a session of an order that none can have");
   }
   return order;
+}
+
+// Whether the put that answered so may have taken effect.
+bool is_open(const Error& answer) noexcept {
+  return answer.code() == Errc::cancelled || answer.code() == Errc::outcome_unknown ||
+         answer.code() == Errc::deadline_exceeded;
+}
+
+// Cancelled while the commit was put, and the store does not say how that ended.
+Error unsettled(const Error& why) {
+  return Error(Errc::outcome_unknown, reason::lost_answer, why.message())
+      .with_context("cancelled while the snapshot was being made; whether it exists is unknown")
+      .with_hint("list the snapshots");
 }
 
 bool names_condemned(const format::Refs& refs, const Log& log) {
@@ -77,7 +89,7 @@ base::Task<Result<void>> Session::put_begin(provider::Client& client,
   }
   const auto key = name_.begin();
   auto object = format::build_begin(repository.keys, key, salt(), begin);
-  auto create = create_own(client, key, std::move(object));
+  auto create = client.create_own(key, PutBody(std::move(object)));
   auto created = co_await std::move(create);
   co_return created;
 }
@@ -124,7 +136,7 @@ base::Task<Result<void>> Session::place_refs(provider::Client& client, const Rep
   }
   const auto name = format::refs_name(name_.session, 0);
   auto object = build_refs(repository.keys, name, salt(), refs);
-  auto create = create_own(client, name, std::move(object));
+  auto create = client.create_own(name, PutBody(std::move(object)));
   SV_CO_CHECK(std::move(create));
   commit.refs_object.emplace();
   commit.refs_object->order = name_.order;
@@ -148,6 +160,27 @@ base::Task<Result<void>> Session::check_log(provider::Client& client, Repository
   co_return Result<void>();
 }
 
+// Takes the register with ABORT, so that a put that is still under way cannot make a snapshot of
+// what was said to be cancelled. If the register is taken the commit may have been first.
+base::Task<Result<void>> Session::settle_stopped(provider::Client& client,
+                                                 const Repository& repository, std::string key,
+                                                 PutBody body) {
+  client.forget_stop();
+  format::Abort abort;
+  abort.time = env_->wall_seconds();
+  abort.why = "cancelled";
+  PutBody end(format::build_abort(repository.keys, key, salt(), abort));
+  auto ending = client.create_own(key, std::move(end));
+  const auto ended = co_await std::move(ending);
+  if (ended) co_return Error(Errc::cancelled, reason::cancelled, "it was cancelled");
+  if (ended.error().code() != Errc::already_exists) co_return unsettled(ended.error());
+  auto again = client.create_own(key, std::move(body));
+  auto created = co_await std::move(again);
+  const bool settled = created || created.error().code() == Errc::already_exists;
+  if (!settled) co_return unsettled(created.error());
+  co_return created;
+}
+
 base::Task<Result<void>> Session::commit(provider::Client& client, Repository& repository,
                                          format::Manifest manifest, format::InlineNodes nodes,
                                          format::Refs refs) {
@@ -161,10 +194,18 @@ base::Task<Result<void>> Session::commit(provider::Client& client, Repository& r
   SV_CO_CHECK(std::move(place));
   auto check = check_log(client, repository, refs);
   SV_CO_CHECK(std::move(check));
+  content.manifest.counts.stored_bytes = client.traffic().bytes_up;
+  content.manifest.counts.requests = client.traffic().requests();
   const auto key = name_.commit();
   auto object = format::build_commit(repository.keys, key, salt(), content);
-  auto create = create_own(client, key, std::move(object));
+  const PutBody body(std::move(object));
+  SV_CO_CHECK_NOW(client.check_stop());
+  auto create = client.create_own(key, body);
   auto created = co_await std::move(create);
+  if (!created && client.stop().stop_requested() && is_open(created.error())) {
+    auto settling = settle_stopped(client, repository, key, body);
+    created = co_await std::move(settling);
+  }
   if (created || created.error().code() != Errc::already_exists) co_return created;
   auto explaining = explain(client, repository, key);
   auto why = co_await std::move(explaining);

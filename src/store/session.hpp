@@ -41,7 +41,9 @@ class Session {
   // Writes refs (inline only if small and nothing foreign), reads the log once more, and puts the
   // commit register. Packs of `refs` that the log condemns meanwhile: aborted (session_aborted),
   // the caller starts over. A lost answer is settled by reading. When this succeeds the snapshot is
-  // durable and listed. Errors: aborted (session_aborted: ABORT won the register).
+  // durable and listed; `cancelled` means that it will never be there: a stop during the put is
+  // settled too. Sets the manifest's stored_bytes and requests. Errors: aborted (session_aborted:
+  // ABORT won the register).
   base::Task<Result<void>> commit(provider::Client& client, Repository& repository,
                                   format::Manifest manifest, format::InlineNodes nodes,
                                   format::Refs refs);
@@ -53,6 +55,8 @@ class Session {
                                       format::Refs refs, format::Commit& commit);
   base::Task<Result<void>> check_log(provider::Client& client, Repository& repository,
                                      const format::Refs& refs);
+  base::Task<Result<void>> settle_stopped(provider::Client& client, const Repository& repository,
+                                          std::string key, PutBody body);
 
   SnapshotName name_;
   std::string source_;

@@ -89,7 +89,7 @@ base::Task<Result<std::uint32_t>> add_slot(provider::Client& client, Repository&
     client.env().random(drawn);
     number = base::load<std::uint16_t>(drawn.data());
     if (number == 0 || std::binary_search(taken.begin(), taken.end(), number)) continue;
-    auto create = create_own(client, format::slot_name(repository.id, number), slot.object);
+    auto create = client.create_own(format::slot_name(repository.id, number), PutBody(slot.object));
     const auto created = co_await std::move(create);
     if (created) break;
     if (created.error().code() != Errc::already_exists || attempts == 8) co_return created.error();
@@ -132,7 +132,7 @@ base::Task<Result<void>> remove_slot(provider::Client& client, Repository& repos
   auto again = read_slots(client, repository.id);
   SV_CO_TRY(const auto left, std::move(again));
   if (!describe_slots(left).empty() || repository.without_passphrase) co_return Result<void>();
-  auto restore = create_own(client, name, kept);
+  auto restore = client.create_own(name, PutBody(kept));
   SV_CO_CHECK(std::move(restore));
   co_return Error(Errc::precondition_failed, reason::last_key,
                   "another program removed the other keys meanwhile: this one was put back");

@@ -47,12 +47,13 @@ class Scripted : public Provider {
   }
   void sync(RequestLimits limits, Completion<void> done) override {
     ++syncs;
-    behind->sync(std::move(limits), std::move(done));
+    answer(
+        sync_answers, [&] { behind->sync(limits, done); }, done);
   }
 
   std::shared_ptr<Provider> behind = make_memory();
   std::deque<Result<base::Bytes>> gets;
-  std::deque<Result<void>> puts;
+  std::deque<Result<void>> puts, sync_answers;
   std::deque<Result<ListPage>> lists;
   std::deque<Result<ObjectInfo>> stats;
   std::vector<std::size_t> removed;
@@ -69,6 +70,8 @@ class Scripted : public Provider {
 };
 
 Error lost() { return Error(Errc::outcome_unknown, reason::lost_answer, "the answer was lost"); }
+
+Error busy() { return Error(Errc::unavailable, reason::store_failed, "busy"); }
 
 struct Fixture {
   std::shared_ptr<base::Env> env = base::make_virtual_env(7);
@@ -235,8 +238,15 @@ TEST_CASE("a lost answer is settled by reading the object back") {
   SUBCASE("an object that cannot be read leaves the outcome unknown") {
     f.put_behind("key", "body");
     f.store->puts.push_back(lost());
-    f.store->gets.push_back(Error(Errc::unavailable, reason::store_failed, "busy"));
+    for (int i = 0; i < 3; ++i) f.store->gets.push_back(busy());
     CHECK(f.create("key", "body").error().code() == Errc::outcome_unknown);
+  }
+  SUBCASE("a look that fails for a moment is tried again") {
+    f.put_behind("key", "body");
+    f.store->puts.push_back(lost());
+    for (int i = 0; i < 2; ++i) f.store->stats.push_back(busy());
+    for (int i = 0; i < 2; ++i) f.store->gets.push_back(busy());
+    CHECK(f.create("key", "body"));
   }
   SUBCASE("a body of several parts is compared part by part") {
     f.put_behind("key", "12345678");
@@ -246,6 +256,31 @@ TEST_CASE("a lost answer is settled by reading the object back") {
     };
     PutBody body({part("123"), part(""), part("45678")}, 0);
     CHECK(run(*f.env, f.client.create("key", body)));
+  }
+}
+
+TEST_CASE("an object that only we can have written is ours if it is there already") {
+  Fixture f;
+  const auto create_own = [&](std::string_view text) {
+    return run(*f.env, f.client.create_own("key", PutBody(bytes_of(text))));
+  };
+  f.put_behind("key", "body");
+  SUBCASE("its bytes are compared, and it is made durable") {
+    CHECK(create_own("body"));
+    CHECK(f.store->syncs == 1);
+  }
+  SUBCASE("other bytes are a conflict") {
+    CHECK(create_own("ydob").error().code() == Errc::already_exists);
+    CHECK(create_own("another").error().code() == Errc::already_exists);
+  }
+  SUBCASE("if it cannot be read, or made durable, the outcome is unknown") {
+    for (int i = 0; i < 3; ++i) f.store->stats.push_back(busy());
+    const auto answer = create_own("body");
+    REQUIRE(!answer);
+    CHECK(answer.error().code() == Errc::outcome_unknown);
+    CHECK(answer.error().message() == "the object exists already: busy");
+    for (int i = 0; i < 3; ++i) f.store->sync_answers.push_back(busy());
+    CHECK(create_own("body").error().code() == Errc::outcome_unknown);
   }
 }
 
