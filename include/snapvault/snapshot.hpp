@@ -47,8 +47,12 @@ struct SnapshotInfo {
   std::uint32_t block_size = 0;
   std::int64_t started = 0, finished = 0;  // seconds since 1970-01-01 UTC, the writer's clock
   std::string mode, mode_reason;
-  std::uint64_t logical_bytes = 0, read_bytes = 0, changed_bytes = 0, new_bytes = 0,
-                stored_bytes = 0;
+  std::uint64_t logical_bytes = 0;  // the size of the volume
+  std::uint64_t read_bytes = 0;     // from the source
+  std::uint64_t changed_bytes = 0;  // of blocks that differ from the parent's, those that became
+                                    // empty and all behind its end too; without one: with data
+  std::uint64_t new_bytes = 0;      // of blocks that no snapshot had, before compression
+  std::uint64_t stored_bytes = 0;   // uploaded: data, maps, index and records, its own included
   BlockCounts blocks;
   std::string file_system;  // such as "ext4", or empty
   std::map<std::string, std::string> tags;

@@ -49,7 +49,7 @@ struct BlockInfo {
   std::uint32_t io_optimal = 262144;   // preferred length of one read or write, bytes
   std::uint32_t max_concurrency = 16;  // calls of read/write that may run at once, at least 1
   bool in_use = false;                 // somebody may be writing to it now
-  std::string in_use_by;               // who, for the message; may be empty
+  std::string in_use_by;               // who, for the message; not empty says in_use too
   std::string file_system;             // such as "ext4"; kept with the snapshot; may be empty
 };
 
@@ -107,8 +107,6 @@ struct VolumeFileOptions {
   // the end (else invalid_argument). Of their flags `zero` counts: believed, and not read.
   std::optional<std::vector<Extent>> changed = {};
   std::string base_token = {};
-  // Never say in_use, although the volume is; in_use_by still says who uses it.
-  bool force = false;
 };
 
 // An image file or block device as a source. Sparse files give their holes. A volume that is
@@ -158,8 +156,11 @@ class SNAPVAULT_EXPORT VolumeTarget final : public BlockSink {
   static Result<std::unique_ptr<VolumeTarget>> open(const std::string& path,
                                                     TargetMode mode = TargetMode::create);
   // Writes in rising order and without gaps to a stream such as a pipe; `fd` stays the caller's. A
-  // reader that went away is an error, never a SIGPIPE. interrupt() works.
-  static Result<std::unique_ptr<BlockSink>> stream(int fd);
+  // reader that went away is an error, never a SIGPIPE. interrupt() works. Of a volume only the
+  // range [offset, offset + length) is sent, as RestoreOptions::range says too; length 0: to its
+  // end. Errors: invalid_argument (range, bad_argument: not open for writing).
+  static Result<std::unique_ptr<BlockSink>> stream(int fd, std::uint64_t offset = 0,
+                                                   std::uint64_t length = 0);
   ~VolumeTarget() override;
   Result<BlockInfo> info() override;
   Result<void> resize(std::uint64_t bytes) override;

@@ -10,6 +10,7 @@
 #include "engine/callback.hpp"
 #include "engine/claims.hpp"
 #include "engine/describe.hpp"
+#include "engine/map_walk.hpp"
 #include "engine/plan.hpp"
 #include "engine/refs.hpp"
 #include "engine/turn.hpp"
@@ -25,6 +26,7 @@ using base::Task;
 using format::ChildState;
 
 constexpr std::uint64_t kMapPackMax = 4u << 20;
+constexpr std::size_t kBadMax = 100'000;  // ranges that a snapshot's record has room for
 
 // Level of zstd, or 0 for none. Errors: invalid_argument (bad_argument).
 Result<int> compression_level(const std::string& text) {
@@ -67,6 +69,7 @@ class Backup {
   Task<Result<void>> walk();
   Task<Result<void>> walk_units(base::TaskGroup& group, Workspaces& workspaces);
   Task<Result<bool>> walk_run(base::TaskGroup& group, std::uint64_t& at);
+  Task<Result<std::uint64_t>> emptied_bytes(std::uint64_t at, std::uint64_t bytes);
   Task<Result<Unit>> make_unit(std::uint64_t at, std::uint64_t end);
   Task<Result<void>> run_unit(UnitContext& context, Unit unit, Workspaces::Lease lease,
                               std::uint64_t number);
@@ -329,6 +332,9 @@ Task<Result<bool>> Backup::walk_run(base::TaskGroup& group, std::uint64_t& at) {
   } else {
     const bool hole = run.claim == Claim::hole;
     (hole ? counts_.hole : counts_.zero) += blocks;
+    SV_CO_TRY(const auto emptied, emptied_bytes(at, bytes));
+    counts_.changed_bytes += emptied;
+    job_.meter.changed += emptied;
     sampler_->no_data(at, bytes);
     auto filling = run_fill(hole ? ChildState::hole : ChildState::zero, count, number);
     auto spawning = group.spawn(std::move(filling));
@@ -337,6 +343,15 @@ Task<Result<bool>> Backup::walk_run(base::TaskGroup& group, std::uint64_t& at) {
   job_.meter.done += bytes;
   at += bytes;
   co_return true;
+}
+
+// Bytes of a range, empty now, that were not so in the parent or lie behind its end.
+Task<Result<std::uint64_t>> Backup::emptied_bytes(std::uint64_t at, std::uint64_t bytes) {
+  if (!old_map_) co_return 0;
+  const auto old_size = plan_.parent->commit.manifest.size, end = at + bytes;
+  const auto known = size() == old_size ? old_size : old_size / plan_.block_size * plan_.block_size;
+  SV_CO_TRY(const auto held, held_bytes(*old_map_, plan_.block_size, at, std::min(end, known)));
+  co_return held + (end > known ? end - std::max(at, known) : 0);
 }
 
 Task<Result<Unit>> Backup::make_unit(std::uint64_t at, std::uint64_t end) {
@@ -410,6 +425,10 @@ Task<Result<void>> Backup::put_leaves(Unit& unit) {
     const bool joins = !bad_.empty() && bad_.back().offset + bad_.back().length == bad.offset;
     if (joins) bad_.back().length += bad.length;
     if (!joins) bad_.push_back(bad);
+  }
+  if (bad_.size() > kBadMax) {
+    co_return Error(Errc::unavailable, reason::source_failed,
+                    "more than 100,000 ranges of the source cannot be read");
   }
   for (std::size_t first = 0; first < unit.blocks.size(); first += format::kFanout) {
     format::Leaf leaf;
@@ -510,8 +529,6 @@ format::Manifest Backup::manifest() {
   out.bad = bad_;
   out.samples = std::move(*sampler_).take();
   counts_.total = (size() + plan_.block_size - 1) / plan_.block_size;
-  counts_.stored_bytes = job_.client.traffic().bytes_up;
-  counts_.requests = job_.client.traffic().requests();
   out.counts = counts_;
   return out;
 }
@@ -531,22 +548,22 @@ Task<Result<BackupReport>> Backup::commit() {
   auto building = build_refs(job_.client, job_.repository, plan_.parent, map_writer_->book());
   auto refs = co_await std::move(building);
   if (!refs) co_return std::move(refs).error();
-  auto committing =
-      session_->commit(job_.client, job_.repository, record, std::move(nodes_), *std::move(refs));
-  SV_CO_CHECK(std::move(committing));
-
+  // All but numbers is made first: nothing may fail once the snapshot exists.
   BackupReport report;
   store::Snapshot taken{session_->name(), {}};
-  taken.commit.manifest = std::move(record);
+  taken.commit.manifest = record;
   report.snapshot = describe(taken);
-  report.snapshot.stored_bytes = job_.client.traffic().bytes_up;
-  report.requests = job_.client.traffic().requests();
   report.pack_size = pack_size();
-  report.dedup = taken.commit.manifest.dedup;
+  report.dedup = record.dedup;
   report.audit_failed = audit_failed_;
   report.audit_chance = audited_ ? 1 - std::pow(0.99, static_cast<double>(audited_)) : 0;
   report.warnings = plan_.warnings;
   report.warnings.insert(report.warnings.end(), warnings_.begin(), warnings_.end());
+  auto committing = session_->commit(job_.client, job_.repository, std::move(record),
+                                     std::move(nodes_), *std::move(refs));
+  SV_CO_CHECK(std::move(committing));
+  report.snapshot.stored_bytes = job_.client.traffic().bytes_up;
+  report.requests = job_.client.traffic().requests();
   co_return report;
 }
 

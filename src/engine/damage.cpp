@@ -1,11 +1,6 @@
 #include "engine/damage.hpp"
 
 namespace snapvault::engine {
-namespace {
-
-constexpr std::size_t kFramesMax = 100'000;
-
-}  // namespace
 
 void Damage::frame(const format::PackId& pack, std::uint32_t start16, const Error& error) {
   if (frames_.emplace(pack, start16).second) object(format::pack_name(pack), error);
@@ -25,12 +20,19 @@ bool Damage::hits(const format::PackId& pack, std::uint32_t start16) const {
   return packs_.contains(pack) || frames_.contains({pack, start16});
 }
 
-format::DamageRecord Damage::record() const {
-  format::DamageRecord out;
-  out.packs.assign(packs_.begin(), packs_.end());
+std::vector<format::DamageRecord> Damage::records(const store::Excluded& known,
+                                                  std::size_t items_max) const {
+  std::vector<format::DamageRecord> out;
+  const auto next = [&]() -> format::DamageRecord& {
+    const bool full =
+        out.empty() || out.back().packs.size() + out.back().frames.size() == items_max;
+    return full ? out.emplace_back() : out.back();
+  };
+  for (const auto& pack : packs_) {
+    if (!known.contains(pack)) next().packs.push_back(pack);
+  }
   for (const auto& [pack, start16] : frames_) {
-    if (out.frames.size() == kFramesMax) break;
-    out.frames.push_back({pack, start16});
+    if (!known.contains(pack, start16)) next().frames.push_back({pack, start16});
   }
   return out;
 }

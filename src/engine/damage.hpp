@@ -11,6 +11,7 @@
 
 #include "format/control.hpp"
 #include "format/names.hpp"
+#include "store/repository.hpp"
 
 namespace snapvault::engine {
 
@@ -25,8 +26,10 @@ class Damage {
   bool hits(const format::PackId& pack) const { return packs_.contains(pack); }
   bool empty() const noexcept { return objects_.empty(); }
   const std::vector<DamagedObject>& objects() const noexcept { return objects_; }
-  // What the control log should say, at most 100,000 frames.
-  format::DamageRecord record() const;
+  // What the control log should say besides what it says already: records of at most `items_max`
+  // frames and packs, as one may hold 100,000 of each.
+  std::vector<format::DamageRecord> records(const store::Excluded& known,
+                                            std::size_t items_max = 50'000) const;
 
  private:
   std::set<format::PackId> packs_;

@@ -27,7 +27,7 @@ SnapshotInfo describe(const store::Snapshot& snapshot) {
   info.read_bytes = counts.read_bytes;
   info.changed_bytes = counts.changed_bytes;
   info.new_bytes = counts.new_bytes;
-  info.stored_bytes = counts.stored_bytes;
+  info.stored_bytes = counts.stored_bytes + snapshot.record_bytes;
   info.blocks.total = counts.total;
   info.blocks.zero = counts.zero + counts.hole;
   info.blocks.unchanged = counts.unchanged;

@@ -49,4 +49,22 @@ base::Task<Result<void>> count_nodes(store::MapReader& map, store::RefsBook& boo
   co_return counted;
 }
 
+base::Task<Result<std::uint64_t>> held_bytes(store::MapReader& map, std::uint64_t block_size,
+                                             std::uint64_t begin, std::uint64_t end) {
+  std::uint64_t out = 0;
+  const auto leaf_bytes = format::kFanout * block_size;
+  for (auto leaf = begin / leaf_bytes; leaf * leaf_bytes < end;) {
+    SV_CO_TRY(const auto item, map.at(leaf));
+    leaf = item.first + item.count;
+    if (item.kind != store::MapReader::Item::Kind::leaf) continue;
+    for (std::uint64_t i = 0; i < format::kFanout; ++i) {
+      const auto state = item.leaf->blocks[i].state;
+      const auto offset = item.first * leaf_bytes + i * block_size;
+      const bool held = state == format::BlockState::data || state == format::BlockState::bad;
+      if (held && offset < end) out += std::min(block_size, end - offset);
+    }
+  }
+  co_return out;
+}
+
 }  // namespace snapvault::engine

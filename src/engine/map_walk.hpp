@@ -1,4 +1,4 @@
-// Walks of a whole map for verify: what is broken where, and how many nodes each pack holds.
+// Walks of maps: what is broken where, how many nodes each pack holds, how much is not empty.
 #pragma once
 
 #include "store/map_reader.hpp"
@@ -16,5 +16,9 @@ base::Task<BrokenNode> locate_broken(store::MapReader& map, std::uint64_t at);
 
 // Adds every node that stands in a pack to `book`. Errors: those of reading.
 base::Task<Result<void>> count_nodes(store::MapReader& map, store::RefsBook& book);
+
+// Bytes of the blocks in [begin, end) that are not empty; a leaf begins at `begin`.
+base::Task<Result<std::uint64_t>> held_bytes(store::MapReader& map, std::uint64_t block_size,
+                                             std::uint64_t begin, std::uint64_t end);
 
 }  // namespace snapvault::engine

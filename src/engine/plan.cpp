@@ -11,6 +11,21 @@ namespace {
 constexpr std::uint32_t kBlockSizeMin = 4096;
 constexpr std::uint32_t kBlockSizeMax = 4u << 20;
 constexpr std::uint32_t kBlockSizeDefault = 65536;
+constexpr std::size_t kTextsMax = 256u << 10;
+
+// They stand in the snapshot's record, which has a greatest size.
+Result<void> check_texts(const char* what, const std::map<std::string, std::string>& texts) {
+  std::size_t bytes = 0;
+  bool is_text = true;
+  for (const auto& [key, value] : texts) {
+    bytes += key.size() + value.size();
+    is_text = is_text && format::is_utf8(key) && format::is_utf8(value);
+  }
+  if (bytes <= kTextsMax && is_text) return {};
+  return Error(Errc::invalid_argument, reason::bad_argument,
+               "keys and values are UTF-8, together of at most 256 KiB")
+      .with_context(what);
+}
 
 Result<void> check_options(const BackupOptions& options) {
   SV_CHECK(format::check_source_name(options.source));
@@ -19,6 +34,8 @@ Result<void> check_options(const BackupOptions& options) {
     return Error(Errc::invalid_argument, reason::bad_block_size,
                  "the block size must be a power of two from 4 KiB to 4 MiB");
   }
+  SV_CHECK(check_texts("tags", options.tags));
+  SV_CHECK(check_texts("attributes", options.attributes));
   if (!(options.audit >= 0 && options.audit <= 100)) {
     return Error(Errc::invalid_argument, reason::bad_argument,
                  "the audit share must be from 0 to 100 percent");
@@ -26,8 +43,15 @@ Result<void> check_options(const BackupOptions& options) {
   return {};
 }
 
-Result<void> check_in_use(const BlockInfo& info, const BackupOptions& options) {
-  if (!info.in_use || options.force) return {};
+// Refuses a source that is in use; with `force` that is only told.
+Result<void> check_in_use(Plan& plan, const BackupOptions& options) {
+  auto& info = plan.info;
+  info.in_use = info.in_use || !info.in_use_by.empty();
+  if (!info.in_use) return {};
+  if (options.force) {
+    plan.warnings.emplace_back(reason::source_busy);
+    return {};
+  }
   std::string text = "the source is in use";
   if (!info.in_use_by.empty()) text += ": " + info.in_use_by;
   return Error(Errc::precondition_failed, reason::source_busy, text)
@@ -96,7 +120,7 @@ base::Task<Result<Plan>> make_plan(Job& job, BlockSource& source, const BackupOp
   SV_CO_CHECK_NOW(check_options(options));
   Plan plan;
   SV_CO_TRY(plan.info, source_info(job, source));
-  SV_CO_CHECK_NOW(check_in_use(plan.info, options));
+  SV_CO_CHECK_NOW(check_in_use(plan, options));
   if (plan.info.max_concurrency == 0) {
     co_return Error(Errc::invalid_argument, reason::bad_argument,
                     "the source allows no call at all: max_concurrency is 0");

@@ -54,6 +54,7 @@ class Verify {
 
  private:
   Task<Result<void>> collect();
+  Task<Result<std::optional<store::Snapshot>>> load(const store::Snapshot& listed);
   Task<Result<void>> check_structure();
   Task<Result<void>> walk_map(const store::Snapshot& snapshot);
   Task<Result<void>> check_refs(const store::Snapshot& snapshot, const store::RefsBook& book);
@@ -76,9 +77,9 @@ class Verify {
   const VerifyOptions& options_;
   store::PackReader reader_;
   store::Copies copies_;
-  std::vector<store::Snapshot> snapshots_;
-  std::set<format::PackId> packs_;  // that maps refer to
-  std::uint64_t blocks_ = 0;        // entries seen, an upper bound of the distinct ones
+  std::vector<store::Snapshot> snapshots_;  // as listed; load() has the rest
+  std::set<format::PackId> packs_;          // that maps refer to
+  std::uint64_t blocks_ = 0;                // entries seen, an upper bound of the distinct ones
   Damage damage_;
   VerifyReport report_;
 };
@@ -117,11 +118,24 @@ Task<Result<void>> Verify::collect() {
   co_return Result<void>();
 }
 
+// The whole record of a listed snapshot; nothing if it was damaged meanwhile, which is noted.
+Task<Result<std::optional<store::Snapshot>>> Verify::load(const store::Snapshot& listed) {
+  auto reading = store::read_snapshot(job_.client, job_.repository, listed.name);
+  auto snapshot = co_await std::move(reading);
+  if (snapshot) co_return snapshot;
+  const auto code = snapshot.error().code();
+  if (code != Errc::data_loss && code != Errc::not_found) co_return std::move(snapshot).error();
+  damage_.object(listed.name.commit(), snapshot.error());
+  co_return std::optional<store::Snapshot>();
+}
+
 Task<Result<void>> Verify::check_structure() {
   for (const auto& snapshot : snapshots_) job_.meter.total += snapshot.commit.manifest.size;
   for (const auto& snapshot : snapshots_) {
     SV_CO_CHECK_NOW(job_.check());
-    SV_CO_CHECK(walk_map(snapshot));
+    SV_CO_TRY(const auto whole, load(snapshot));
+    if (whole) SV_CO_CHECK(walk_map(*whole));
+    if (!whole) report_.affected.push_back({snapshot.name.commit(), true, {}});
   }
   co_return Result<void>();
 }
@@ -278,7 +292,10 @@ Task<Result<void>> Verify::check_frames() {
 
 Task<Result<void>> Verify::gather(std::uint64_t pass, std::uint64_t passes,
                                   ExpectedByPack& expected) {
-  for (const auto& snapshot : snapshots_) {
+  for (const auto& listed : snapshots_) {
+    SV_CO_TRY(const auto whole, load(listed));
+    if (!whole) continue;
+    const auto& snapshot = *whole;
     MapReader map(snapshot.commit, reader_, job_.repository.keys);
     const auto block_size = snapshot.commit.manifest.block_size;
     const auto size = snapshot.commit.manifest.size;
@@ -406,7 +423,8 @@ Result<void> Verify::check_blocks(const base::Bytes& frame, std::span<const Expe
 Task<Result<void>> Verify::find_affected() {
   for (const auto& snapshot : snapshots_) {
     SV_CO_CHECK_NOW(job_.check());
-    SV_CO_CHECK(find_affected(snapshot));
+    SV_CO_TRY(const auto whole, load(snapshot));
+    if (whole) SV_CO_CHECK(find_affected(*whole));
   }
   co_return Result<void>();
 }
@@ -458,17 +476,15 @@ Task<Result<bool>> Verify::lost(const format::Leaf& leaf, const format::BlockEnt
   co_return true;
 }
 
+// As many records of the log as it takes.
 Task<Result<void>> Verify::record() {
-  auto damage = damage_.record();
-  const auto& known = job_.repository.log.damaged;
-  std::erase_if(damage.packs, [&](const auto& pack) { return known.contains(pack); });
-  std::erase_if(damage.frames,
-                [&](const auto& frame) { return known.contains(frame.pack, frame.start16); });
-  if (damage.packs.empty() && damage.frames.empty()) co_return Result<void>();
-  const format::LogRecord entry = std::move(damage);
-  auto appending = store::append_log(job_.client, job_.repository, entry);
-  auto done = co_await std::move(appending);
-  co_return done;
+  auto parts = damage_.records(job_.repository.log.damaged);
+  for (auto& part : parts) {
+    const format::LogRecord entry = std::move(part);
+    auto appending = store::append_log(job_.client, job_.repository, entry);
+    SV_CO_CHECK(std::move(appending));
+  }
+  co_return Result<void>();
 }
 
 bool Verify::drawn() {

@@ -49,8 +49,13 @@ class NoSigpipe {
 
 class Stream final : public BlockSink {
  public:
-  Stream(int descriptor, bool is_file, File wake) noexcept
-      : descriptor_(descriptor), is_file_(is_file), wake_(std::move(wake)) {}
+  Stream(int descriptor, bool is_file, File wake, std::uint64_t offset,
+         std::uint64_t length) noexcept
+      : descriptor_(descriptor),
+        is_file_(is_file),
+        wake_(std::move(wake)),
+        length_(length),
+        position_(offset) {}
 
   Result<BlockInfo> info() override {
     BlockInfo info;
@@ -61,6 +66,7 @@ class Stream final : public BlockSink {
 
   Result<void> resize(std::uint64_t bytes) override {
     size_ = bytes;
+    end_ = length_ == 0 ? bytes : position_ + length_;
     return {};
   }
 
@@ -89,7 +95,7 @@ class Stream final : public BlockSink {
   }
 
   Result<void> finish(bool complete) override {
-    if (!complete || position_ == size_) return {};
+    if (!complete || position_ == end_) return {};
     return Error(Errc::internal, reason::unexpected, "the stream ended before the volume did");
   }
 
@@ -136,15 +142,21 @@ class Stream final : public BlockSink {
   const int descriptor_;
   const bool is_file_;
   const File wake_;
-  std::uint64_t size_ = 0;
-  std::uint64_t position_ = 0;
+  const std::uint64_t length_;  // 0: to the end
+  std::uint64_t size_ = 0;      // of the volume
+  std::uint64_t end_ = 0;       // of what is sent, in the volume
+  std::uint64_t position_;      // what is sent next, in the volume
   std::optional<Error> broken_;
 };
 
 }  // namespace
 
-Result<std::unique_ptr<BlockSink>> VolumeTarget::stream(int fd) {
+Result<std::unique_ptr<BlockSink>> VolumeTarget::stream(int fd, std::uint64_t offset,
+                                                        std::uint64_t length) {
   return base::answer([&]() -> Result<std::unique_ptr<BlockSink>> {
+    if (!base::add(offset, length)) {
+      return Error(Errc::invalid_argument, reason::range, "the range has no end");
+    }
     struct stat about {};
     if (::fstat(fd, &about) != 0 || (::fcntl(fd, F_GETFL) & O_ACCMODE) == O_RDONLY) {
       return Error(Errc::invalid_argument, reason::bad_argument,
@@ -153,7 +165,8 @@ Result<std::unique_ptr<BlockSink>> VolumeTarget::stream(int fd) {
     File wake(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
     if (!wake) return failure(errno, reason::system, "making the stream", "stream");
     const bool is_file = S_ISREG(about.st_mode) || S_ISBLK(about.st_mode);
-    return std::unique_ptr<BlockSink>(std::make_unique<Stream>(fd, is_file, std::move(wake)));
+    return std::unique_ptr<BlockSink>(
+        std::make_unique<Stream>(fd, is_file, std::move(wake), offset, length));
   });
 }
 

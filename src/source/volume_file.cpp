@@ -62,7 +62,6 @@ struct VolumeFile::State {
   std::vector<Range> changed;
   std::vector<Range> changed_data;  // those not said to be zero
   bool base_accepted = false;
-  bool force = false;
 
   Result<void> take(const VolumeFileOptions& options);
   Result<Where> hole(std::uint64_t at) const;
@@ -70,7 +69,6 @@ struct VolumeFile::State {
 
 // Checks and keeps the options.
 Result<void> VolumeFile::State::take(const VolumeFileOptions& options) {
-  force = options.force;
   if (!options.changed) return {};
   for (const auto& extent : *options.changed) {
     if (extent.length == 0) {
@@ -155,7 +153,7 @@ Result<BlockInfo> VolumeFile::info() {
   BlockInfo info;
   info.size = state_->size;
   info.in_use_by = user_of(state_->file, state_->about, state_->path);
-  info.in_use = !info.in_use_by.empty() && !state_->force;
+  info.in_use = !info.in_use_by.empty();
   info.file_system = file_system(state_->file);
   return info;
 }

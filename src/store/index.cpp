@@ -14,6 +14,8 @@ namespace snapvault::store {
 namespace {
 
 constexpr std::uint64_t kSegmentPacks = 64;
+static_assert(format::kFramesMax * format::kFrameBlocksMax <= format::kSegmentEntriesMax,
+              "any pack fits a segment");
 constexpr base::Nanoseconds kSegmentAge = 60 * base::kSecond;
 // What a block of a pack that no segment names yet costs in memory, with its share of the table.
 constexpr std::uint64_t kOwnBlockBytes = 80;
@@ -86,7 +88,8 @@ struct Index::State {
         reader(p),
         options(o),
         env(c.env()),
-        entries_max(std::max(kSegmentEntriesMin, o.memory_bytes_max / 4 / kOwnBlockBytes)),
+        entries_max(std::clamp(o.memory_bytes_max / 4 / kOwnBlockBytes, kSegmentEntriesMin,
+                               std::uint64_t{format::kSegmentEntriesMax})),
         segments(c, r.keys, o.memory_bytes_max),
         places(p, r, env.loop(), o.memory_bytes_max / 8),
         writing(env.loop(), 1) {}
@@ -232,6 +235,7 @@ Batch Index::State::take_batch() noexcept {
   while (!pending.empty()) {
     const auto more = blocks_of(pending.front());
     if (!batch.empty() && blocks + more > entries_max) break;
+    if (batch.size() == format::kSegmentPacksMax) break;
     batch.splice(batch.end(), pending, pending.begin());
     blocks += more;
   }

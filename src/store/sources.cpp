@@ -71,7 +71,8 @@ Result<std::optional<Snapshot>> decode_snapshot(const Repository& repository,
     return Error(Errc::data_loss, reason::bad_format, "a snapshot stands under another source")
         .with_subject(key);
   }
-  return std::optional<Snapshot>(Snapshot{.name = name, .commit = *std::move(commit)});
+  return std::optional<Snapshot>(
+      Snapshot{.name = name, .commit = *std::move(commit), .record_bytes = object.size()});
 }
 
 // One commit of a list: a snapshot, nothing, or damage.
@@ -80,12 +81,22 @@ struct Listed {
   std::optional<Error> damage;
 };
 
+// A record may have half a MiB, a list 100,000 of them.
+void leave_description(format::Commit& commit) {
+  commit.nodes = {};
+  commit.refs.reset();
+  commit.manifest.samples = {};
+  commit.manifest.base_token = {};
+  commit.manifest.extra_json = {};
+}
+
 base::Task<Result<void>> read_listed(provider::Client& client, const Repository& repository,
                                      SnapshotName name, Listed& into) {
   auto reading = read_snapshot(client, repository, name);
   auto snapshot = co_await std::move(reading);
   if (snapshot) {
     into.snapshot = *std::move(snapshot);
+    if (into.snapshot) leave_description(into.snapshot->commit);
     co_return Result<void>();
   }
   const auto code = snapshot.error().code();

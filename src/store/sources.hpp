@@ -43,6 +43,7 @@ inline constexpr std::uint64_t kOrderEnd = std::uint64_t{1} << 56;
 struct Snapshot {
   SnapshotName name;
   format::Commit commit;
+  std::uint64_t record_bytes = 0;  // of the commit object
 };
 // Nothing: the register holds ABORT. Errors: not_found (no_snapshot), data_loss, unsupported.
 base::Task<Result<std::optional<Snapshot>>> read_snapshot(provider::Client& client,
@@ -54,7 +55,9 @@ base::Task<Result<std::optional<Snapshot>>> latest_snapshot(provider::Client& cl
                                                             const SourceListing& listing);
 
 // Every live snapshot of the repository, or of one source; newest first within a source, sources by
-// tag. Damaged commits go to `damaged` with their error instead of failing the list.
+// tag. Damaged commits go to `damaged` with their error instead of failing the list. Of each record
+// only the description is kept, a few hundred bytes: not its nodes, refs, samples and base token,
+// for which read_snapshot reads it again.
 struct DamagedCommit {
   SnapshotName name;
   Error error;

@@ -62,6 +62,24 @@ void pass_through(File writer, const File& reader) {
   CHECK(arrived == expected);
 }
 
+TEST_CASE("of a range only its bytes are sent, all of them and no more") {
+  for (const std::uint64_t length : {1'000u, 0u}) {
+    auto [reader, writer] = pipe_of();
+    auto sink = VolumeTarget::stream(writer.get(), 5'000, length);
+    REQUIRE(sink.has_value());
+    REQUIRE((*sink)->resize(6'000).has_value());
+    const auto data = noise(1'000);
+    CHECK((*sink)->write(0, data).error().reason() == reason::range);
+    CHECK((*sink)->write(5'000, base::ByteView(data).first(600)).has_value());
+    CHECK((*sink)->finish(true).error().code() == Errc::internal);
+    CHECK((*sink)->write(5'600, base::ByteView(data).subspan(600)).has_value());
+    CHECK((*sink)->finish(true).has_value());
+    writer.close();
+    CHECK(drain(reader) == data);
+  }
+  CHECK(VolumeTarget::stream(1, 1, UINT64_MAX).error().reason() == reason::range);
+}
+
 TEST_CASE("a pipe gets every byte in order, zeros too") {
   auto pipe = pipe_of();
   pass_through(std::move(pipe.writer), pipe.reader);

@@ -292,6 +292,25 @@ TEST_CASE("many snapshots are listed with one request each and one for the listi
   CHECK(client.traffic().requests() == 41);
 }
 
+TEST_CASE("a list keeps what describes a snapshot, and not its map") {
+  SnapshotWorld world;
+  const auto name = world.snapshot("a");
+  const auto whole = world.read(name);
+  CHECK(!whole.commit.nodes.nodes.empty());
+  const auto list = all(world);
+  REQUIRE(list);
+  REQUIRE(list->snapshots.size() == 1);
+  const auto& listed = list->snapshots.front();
+  CHECK(listed.name == name);
+  CHECK(listed.record_bytes == world.bytes(name.commit()).size());
+  CHECK(listed.commit.manifest.size == whole.commit.manifest.size);
+  CHECK(listed.commit.manifest.tags == whole.commit.manifest.tags);
+  CHECK(listed.commit.nodes.nodes.capacity() == 0);
+  CHECK(!listed.commit.refs);
+  CHECK(listed.commit.manifest.samples.capacity() == 0);
+  CHECK(listed.commit.manifest.base_token.capacity() == 0);
+}
+
 TEST_CASE("refs are resolved over their base, inline or not, buried or not") {
   SnapshotWorld world;
   for (const bool foreign : {false, true}) {
