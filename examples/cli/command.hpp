@@ -33,7 +33,6 @@ struct Globals {
   std::string limit_upload, limit_download, limit_read, limits_file;
   std::string memory_max = "256M";
   unsigned cpu_threads = 0;
-  std::string cache_dir;
   std::stop_token stop;
   std::optional<snapvault::Runtime> runtime;
 };

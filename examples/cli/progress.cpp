@@ -36,6 +36,7 @@ std::string figures(const Progress& now, const char* job) {
     text += fmt::format(" | new {} changed {} unchanged {}", show_size(now.new_bytes),
                         show_size(now.changed_bytes), show_size(now.unchanged_bytes));
   }
+  if (now.phase == Progress::Phase::opening) text += " | waiting";
   if (now.phase == Progress::Phase::finishing) text += " | finishing";
   if (now.phase == Progress::Phase::cancelling) text += " | cancelling";
   return text;
@@ -44,7 +45,7 @@ std::string figures(const Progress& now, const char* job) {
 void draw_bar(const Progress& now, const char* job) {
   const double share =
       now.bytes_total ? static_cast<double>(now.bytes_done) / static_cast<double>(now.bytes_total)
-                      : 1;
+                      : now.phase == Progress::Phase::done;
   constexpr int kWidth = 20;
   const int filled = static_cast<int>(share * kWidth);
   auto line = fmt::format("[{}{}] {:3.0f}% {}", std::string(filled, '#'),

@@ -116,6 +116,14 @@ struct Key {
   std::uint32_t slot = 0;
 };
 
+// A key that keeps nobody out.
+void warn_if_open(const Globals& globals, const snapvault::RepositoryInfo& info) {
+  if (!info.no_passphrase || globals.quiet) return;
+  fmt::print(stderr,
+             "warning: this repository was made with --no-passphrase: whoever can read it needs "
+             "no key\n");
+}
+
 Status run_key_add(const Globals& globals, const Key& key) {
   auto repository = open_repository(globals, Access::manage);
   if (const auto raw = raw_key_of(key.new_key_file)) {
@@ -125,7 +133,9 @@ Status run_key_add(const Globals& globals, const Key& key) {
                                            key.new_passphrase_command, "SNAPVAULT_NEW_PASSPHRASE");
     need("key add", repository.add_key(passphrase, key.label));
   }
-  print_keys(globals, need("key add", repository.info()));
+  const auto info = need("key add", repository.info());
+  warn_if_open(globals, info);
+  print_keys(globals, info);
   return done;
 }
 
@@ -139,6 +149,7 @@ Status run_key_passphrase(const Globals& globals, const Key& key) {
   for (const auto& old : before.keys) {
     if (old.kind == "passphrase") need("key passphrase", repository.remove_key(old.slot));
   }
+  warn_if_open(globals, before);
   print_keys(globals, need("key passphrase", repository.info()));
   return done;
 }

@@ -26,9 +26,14 @@ snapvault::ByteRange parse_range(const std::string& text) {
   return {*offset, *length};
 }
 
-std::unique_ptr<snapvault::BlockSink> open_target(const Restore& given) {
+std::unique_ptr<snapvault::BlockSink> open_target(
+    const Restore& given, const std::optional<snapvault::ByteRange>& range) {
   using snapvault::TargetMode;
-  if (given.to == "-") return need("restore", snapvault::VolumeTarget::stream(STDOUT_FILENO));
+  if (given.to == "-") {
+    const auto part = range.value_or(snapvault::ByteRange());
+    return need("restore",
+                snapvault::VolumeTarget::stream(STDOUT_FILENO, part.offset, part.length));
+  }
   auto mode = TargetMode::create;
   if (given.overwrite) mode = TargetMode::overwrite;
   if (given.in_place || given.resume) mode = TargetMode::in_place;
@@ -57,9 +62,6 @@ Status run_restore(const Globals& globals, const Restore& given) {
   }
   snapvault::RestoreOptions options;
   if (!given.range.empty()) options.range = parse_range(given.range);
-  if (to_stdout && options.range && options.range->offset != 0) {
-    wrong_usage("to stdout only a range that starts at 0 can go; use --to FILE");
-  }
   options.in_place = given.in_place || given.resume;
   options.keep_going = given.keep_going;
   options.check_ids = given.check_ids;
@@ -67,7 +69,7 @@ Status run_restore(const Globals& globals, const Restore& given) {
   options.on_progress = show_progress(globals, "restore");
   const auto repository = open_repository(globals, snapvault::Access::read);
   const auto snapshot = need("restore", repository.snapshot(given.snapshot));
-  const auto target = open_target(given);
+  const auto target = open_target(given, options.range);
   const auto report =
       need("restore", snapvault::Restorer(repository).restore(snapshot, *target, options));
   // Data has stdout to itself.
@@ -89,7 +91,7 @@ void add_restore_command(CLI::App& app, Globals& globals, Run& run) {
   restore->add_flag("--in-place", given->in_place, "Write only what differs from what is there");
   restore->add_flag("--overwrite", given->overwrite, "Write over an existing target");
   restore->add_flag("--resume", given->resume, "Go on with an interrupted restore");
-  restore->add_option("--range", given->range, "Only OFFSET+LENGTH");
+  restore->add_option("--range", given->range, "Only OFFSET+LENGTH, such as 1G+64M");
   restore->add_flag("--keep-going", given->keep_going, "Go on past damage and list bad ranges");
   restore->add_flag("--check-ids", given->check_ids, "Recompute block ids too");
   restore->callback([&globals, &run, given] {

@@ -163,6 +163,15 @@ class BadInput(Case):
         self.sv(*second, "list", key=False, status=1)
         self.sv("--key-file", "raw", "list", key=False)
 
+    def test_a_key_for_a_repository_that_needs_none_is_warned_of(self):
+        self.sv("init", "--no-passphrase", key=False)
+        answer = self.sv("key", "add", "--new-key-file", self.key, key=False)
+        self.assertIn("warning: this repository was made with --no-passphrase", answer.err)
+        answer = self.sv("key", "passphrase", key=False, env={"SNAPVAULT_NEW_PASSPHRASE": "x"})
+        self.assertIn("warning: ", answer.err)
+        answer = self.sv("--quiet", "key", "add", "--new-key-file", self.key, key=False)
+        self.assertEqual(answer.err, "")
+
     def test_no_passphrase_is_possible_and_warned_of_PX10(self):
         answer = self.sv("init", "--no-passphrase", key=False)
         self.assertIn("warning", answer.err)

@@ -93,6 +93,18 @@ class Restore(Case):
         got = self.target.read_bytes()
         self.assertTrue(got == before[:4096] + want[4096:9096] + before[9096:])
 
+    def test_range_to_stdout_is_that_part_of_the_volume(self):
+        want = self.path.read_bytes()
+        parts = [(0, 100 * KIB), (MIB, 100 * KIB), (4096, 5000), (300_001, MIB), (0, self.SIZE),
+                 (self.SIZE - 1, 1), (2 * MIB - 7, 5007)]
+        for offset, length in parts:
+            answer = self.sv("restore", SOURCE + "@latest", "--to", "-", "--range",
+                             f"{offset}+{length}")
+            self.assertTrue(answer.raw == want[offset:offset + length], (offset, length))
+        for text in ("1G+1M", "2M+1M", "18446744073709551615+2"):
+            answer = self.sv("restore", SOURCE + "@latest", "--to", "-", "--range", text, status=2)
+            self.assertEqual(answer.raw, b"")
+
     def test_range_outside_the_volume_is_refused(self):
         for text in ("1G+1M", "2M+1M", "18446744073709551615+2"):
             answer = self.to("--range", text, status=2)
