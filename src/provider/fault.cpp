@@ -130,10 +130,11 @@ Result<void> FaultProvider::do_put(const PutRequest& request) {
   const auto possible = [](Fault f) { return !only_reads(f) && f != Fault::stale_list; };
   const bool fails = next(fault, possible);
   if (fails && fault != Fault::lost_after && fault != Fault::deadline) return error_of(fault, true);
+  std::list<std::string> note{request.key};  // made now: nothing may fail once it is put
   const auto done = inner_->put_now(request);
   if (done) {
     const std::lock_guard lock(mutex_);
-    newest_.push_back(request.key);
+    newest_.splice(newest_.end(), note);
     if (newest_.size() > kStaleMax) newest_.pop_front();
   }
   if (fails) return error_of(fault, true);

@@ -2,8 +2,8 @@
 #pragma once
 
 #include <cstdint>
-#include <deque>
 #include <limits>
+#include <list>
 #include <memory>
 #include <mutex>
 #include <string>
@@ -74,7 +74,7 @@ class FaultProvider final : public BlockingProvider {
   bool for_ever_ = false;
   std::uint64_t calls_ = 0;
   std::uint64_t fired_ = 0;
-  std::deque<std::string> newest_;  // keys put last, for stale lists
+  std::list<std::string> newest_;  // keys put last, for stale lists
 };
 
 }  // namespace snapvault::provider

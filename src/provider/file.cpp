@@ -255,7 +255,11 @@ Result<void> FileProvider::do_put(const PutRequest& request) {
     ledger_.add(note);
     return published;
   }
-  return ledger_.sync_names(key);
+  // The name is there: short memory from here on leaves open whether it lasts.
+  auto synced = base::answer([&] { return ledger_.sync_names(key); });
+  if (synced || synced.error().reason() != reason::no_memory) return synced;
+  return Error(Errc::outcome_unknown, reason::lost_answer, synced.error().message())
+      .with_subject(key);
 }
 
 }  // namespace

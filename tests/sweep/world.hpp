@@ -54,6 +54,7 @@ class World {
     return {};
   }
   Result<std::vector<SnapshotInfo>> try_remove() { return repository_.remove({"volume@latest"}); }
+  Repository& repository() noexcept { return repository_; }
   std::size_t listed() { return must(repository_.snapshots()).size(); }
 
   // What the latest snapshot holds.
