@@ -419,6 +419,40 @@ TEST_SUITE("store/index") {
     }
   }
 
+  TEST_CASE("a store that fails while packs are taken in is no reason to pass over them") {
+    PackWorld world;
+    format::SessionId dead;
+    {
+      Backup backup(world);
+      dead = backup.session->id();
+      world.run(backup.store(numbers(0, 100)));
+      world.run(backup.writer.finish());
+    }
+    const auto packs = world.keys(format::packs_prefix(dead));
+    world.repository->log.damaged.add_pack(*format::parse_pack_name(packs.at(0)));
+    for (std::uint64_t call = 1;; ++call) {
+      CAPTURE(call);
+      Backup backup(world);
+      world.store->arm(provider::Fault::permission, call, false);
+      const auto adopted = world.attempt(backup.index.adopt(dead));
+      const bool hit = world.store->fired() > 0;
+      world.store->disarm();
+      if (!hit) {
+        CHECK(adopted);
+        CHECK(backup.index.damaged() == 0);
+        break;
+      }
+      REQUIRE_FALSE(adopted);
+      CHECK(adopted.error().code() == Errc::permission_denied);
+      world.run(backup.index.adopt(dead));
+    }
+    IndexOptions own;
+    own.own_only = true;
+    Backup backup(world, own);
+    world.run(backup.index.adopt(dead));  // nothing of others counts
+    CHECK(backup.index.entries() == 0);
+  }
+
   TEST_CASE("adopted packs are indexed even if nothing else is new") {
     PackWorld world;
     format::SessionId dead;

@@ -10,6 +10,7 @@
 #include <string>
 #include <utility>
 
+#include "provider/fault.hpp"
 #include "provider/memory.hpp"
 #include "store/map_reader.hpp"
 #include "store/map_writer.hpp"
@@ -55,6 +56,10 @@ class MapWorld {
                    const Describe& describe) {
     return run(write(size, block_size, parent, describe));
   }
+  Result<MapSnapshot> try_take(std::uint64_t size, std::uint32_t block_size,
+                               const MapSnapshot* parent, const Describe& describe) {
+    return attempt(write(size, block_size, parent, describe));
+  }
 
   // Reads a map with fresh caches.
   struct Reading {
@@ -66,8 +71,9 @@ class MapWorld {
   };
 
   std::shared_ptr<base::Env> env = base::make_virtual_env(7);
-  std::shared_ptr<Provider> provider = provider::make_memory();
-  provider::Client client{*env, provider};
+  std::shared_ptr<provider::FaultProvider> store =
+      *provider::FaultProvider::wrap(provider::make_memory());
+  provider::Client client{*env, store};
   std::optional<Repository> repository;
 
  private:

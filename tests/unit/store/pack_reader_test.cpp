@@ -12,6 +12,7 @@ struct OnePack {
   std::vector<TestFrame> frames;
   std::vector<FrameRequest> requests;
   FinishedPack finished;
+  base::Bytes object;
 };
 
 OnePack make_pack(PackWorld& world, std::uint64_t count, std::size_t padding = 0) {
@@ -32,6 +33,7 @@ OnePack make_pack(PackWorld& world, std::uint64_t count, std::size_t padding = 0
   world.run(writer.finish());
   CHECK(writer.packs() == 1);
   out.name = format::pack_name(out.id);
+  out.object = world.run(world.client.get(out.name));
   return out;
 }
 
@@ -196,6 +198,78 @@ TEST_SUITE("store/pack_reader") {
       REQUIRE(!read);
       CHECK(read.error().code() == Errc::data_loss);  // also where the header claims a later format
       world.flip(pack.name, at);
+    }
+  }
+
+  TEST_CASE("frames that are fetched sealed open later, those that were asked for") {
+    PackWorld world;
+    const auto pack = make_pack(world, 6, 1000);
+    PackReader reader(world.client, world.repository->keys);
+    const auto fetched = world.run(reader.fetch(pack.id, some(pack, {3, 4})));
+    CHECK(fetched.size() > 2000);
+    const auto near = world.run(reader.fetch(pack.id, some(pack, {3, 4})));
+    CHECK(near.size() < fetched.size());  // the header is known by now
+    format::RecordReader records;
+    base::Bytes plain;
+    REQUIRE(near.open(pack.requests[4], records, plain));
+    CHECK(plain == pack.frames[4].payload);
+    for (const auto& other : {pack.requests[0], pack.requests[5], FrameRequest{0, 0}}) {
+      const auto opened = near.open(other, records, plain);
+      REQUIRE_FALSE(opened);
+      CHECK(opened.error().code() == Errc::data_loss);
+      CHECK(opened.error().subject() == pack.name);
+    }
+    const FrameRequest shifted{pack.requests[3].start16 + 1, pack.requests[3].stored};
+    CHECK_FALSE(near.open(shifted, records, plain));  // inside, but no frame
+    std::vector<FrameRequest> impossible{{0, 0}};
+    const auto refused = world.attempt(reader.fetch(pack.id, impossible));
+    REQUIRE_FALSE(refused);
+    CHECK(refused.error().code() == Errc::data_loss);
+  }
+
+  TEST_CASE("a store that fails is no damaged pack, whatever is read") {
+    PackWorld world;
+    const auto pack = make_pack(world, 900, 1000);
+    using Read = base::Task<Result<void>> (*)(PackReader&, const OnePack&);
+    struct Reads {
+      static base::Task<Result<void>> directory(PackReader& reader, const OnePack& from) {
+        auto task = reader.directory(from.id);
+        SV_CO_CHECK(std::move(task));
+        co_return Result<void>();
+      }
+      static base::Task<Result<void>> fetch(PackReader& reader, const OnePack& from) {
+        auto frames = some(from, {500, 501});
+        auto task = reader.fetch(from.id, std::move(frames));
+        SV_CO_CHECK(std::move(task));
+        co_return Result<void>();
+      }
+      static base::Task<Result<void>> read(PackReader& reader, const OnePack& from) {
+        auto frames = some(from, {1, 2, 899});
+        auto task = reader.read_many(from.id, std::move(frames));
+        SV_CO_TRY(const auto read, std::move(task));
+        for (const auto& one : read) {
+          if (!one) co_return one.error();
+        }
+        co_return Result<void>();
+      }
+    };
+    for (const Read read : {Reads::directory, Reads::fetch, Reads::read}) {
+      for (const bool cut : {false, true}) {
+        if (cut) world.rewrite(pack.name, [](base::Bytes& bytes) { bytes.resize(900'000); });
+        for (std::uint64_t call = 1;; ++call) {
+          CAPTURE(call);
+          CAPTURE(cut);
+          PackReader reader(world.client, world.repository->keys);
+          world.store->arm(provider::Fault::permission, call, false);
+          const auto done = world.attempt(read(reader, pack));
+          const bool hit = world.store->fired() > 0;
+          world.store->disarm();
+          if (hit) CHECK(done.error().code() == Errc::permission_denied);
+          if (!hit && done) CHECK((!cut || read == Reads::fetch));
+          if (!hit) break;
+        }
+        if (cut) world.rewrite(pack.name, [&](base::Bytes& bytes) { bytes = pack.object; });
+      }
     }
   }
 
