@@ -1,7 +1,7 @@
 // Counts on synthetic volumes too large to exist: bytes read and stored, requests, memory. Data
 // packs are counted and dropped; all else lies in a real file repository. Prints one line a row.
 //
-//   counts DIRECTORY [F8 F9 F10 F11 F14]
+//   counts DIRECTORY [F8 F9 F10 F11 F14 F15]
 #include <array>
 #include <atomic>
 #include <chrono>
@@ -12,7 +12,10 @@
 #include <functional>
 #include <map>
 #include <mutex>
+#include <optional>
+#include <stop_token>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include <snapvault/snapvault.hpp>
@@ -294,14 +297,95 @@ void f14(const std::filesystem::path&) {
       static_cast<unsigned long long>(report.requests));
 }
 
+using Clock = std::chrono::steady_clock;
+
+double since(Clock::time_point start) {
+  return std::chrono::duration<double>(Clock::now() - start).count();
+}
+
+// How long a job goes on after its stop is requested, `delay` after it began.
+struct Stopped {
+  double told = -1,
+         ended = 0;  // seconds until Phase::cancelling was reported, and until the return
+};
+template <class Job>
+Stopped stop_after(std::chrono::milliseconds delay, Job job) {
+  Stopped out;
+  std::stop_source stop;
+  std::mutex mutex;
+  std::optional<Clock::time_point> asked;
+  std::jthread stopper([&] {
+    std::this_thread::sleep_for(delay);
+    {
+      const std::lock_guard lock(mutex);
+      asked = Clock::now();
+    }
+    stop.request_stop();
+  });
+  job(stop.get_token(), [&](const Progress& progress) {
+    const std::lock_guard lock(mutex);
+    if (progress.phase == Progress::Phase::cancelling && out.told < 0) out.told = since(*asked);
+  });
+  stopper.join();
+  out.ended = std::max(0.0, since(*asked));
+  return out;
+}
+
+void f15(const std::filesystem::path& where) {
+  std::filesystem::remove_all(where);
+  InitOptions init;
+  init.no_passphrase = true;
+  auto repository = Repository::init(where.string(), init).value();
+  Synthetic volume, small;
+  volume.size = TiB;
+  volume.runs = {{0, TiB, 1}};
+  small.size = 4 * GiB;
+  small.runs = {{0, 4 * GiB, 1}};
+  repository.backup(small, {.source = "f15"}).value();
+  const auto snapshot = repository.snapshot("f15@latest").value();
+  double told = 0, ended = 0;
+  int cancelled = 0;
+  const auto note = [&](const Stopped& stopped, Errc code) {
+    if (code != Errc::cancelled) return;
+    ++cancelled;
+    told = std::max(told, stopped.told < 0 ? stopped.ended : stopped.told);
+    ended = std::max(ended, stopped.ended);
+  };
+  for (int i = 0; i < 20; ++i) {
+    const std::chrono::milliseconds delay(mix(std::uint64_t(i)) % 1000);
+    Errc code{};
+    auto stopped = stop_after(delay, [&](std::stop_token stop, ProgressFunction progress) {
+      BackupOptions options;
+      options.source = "f15/large";
+      options.stop = std::move(stop);
+      options.on_progress = std::move(progress);
+      const auto done = repository.backup(volume, options);
+      if (!done) code = done.error().code();
+    });
+    note(stopped, code);
+    stopped = stop_after(delay, [&](std::stop_token stop, ProgressFunction progress) {
+      Nowhere sink;
+      RestoreOptions options;
+      options.stop = std::move(stop);
+      options.on_progress = std::move(progress);
+      const auto done = Restorer(repository).restore(snapshot, sink, options);
+      code = done ? Errc{} : done.error().code();
+    });
+    note(stopped, code);
+  }
+  std::printf(
+      "F15  %d jobs cancelled: told after %.0f ms (goal 100), ended after %.0f ms (goal 1000)\n",
+      cancelled, 1000 * told, 1000 * ended);
+}
+
 }  // namespace
 
 int main(int argc, char** argv) try {
-  if (argc < 2) return std::fputs("usage: counts DIRECTORY [F8 F9 F10 F11 F14]\n", stderr), 2;
+  if (argc < 2) return std::fputs("usage: counts DIRECTORY [F8 F9 F10 F11 F14 F15]\n", stderr), 2;
   const std::filesystem::path where = std::filesystem::path(argv[1]) / "counts-repository";
   using Row = std::pair<const char*, void (*)(const std::filesystem::path&)>;
-  const std::array<Row, 5> rows = {
-      Row{"F8", f8}, {"F9", f9}, {"F10", f10}, {"F11", f11}, {"F14", f14}};
+  const std::array<Row, 6> rows = {Row{"F8", f8}, {"F9", f9},   {"F10", f10},
+                                   {"F11", f11},  {"F14", f14}, {"F15", f15}};
   for (const auto& [name, measure] : rows) {
     bool wanted = argc == 2;
     for (int i = 2; i < argc; ++i) wanted = wanted || std::string_view(argv[i]) == name;
