@@ -276,11 +276,11 @@ void f14(const std::filesystem::path&) {
   options.full_every = 0;
   auto repository = Repository::init("memory:f14", options).value();
   Synthetic volume;
-  volume.size = 256 * MiB;
+  volume.size = 64 * MiB;
   constexpr std::uint64_t kBlock = 64 * KiB;
   for (std::uint64_t at = 0; at < volume.size; at += kBlock) volume.runs.push_back({at, kBlock, 1});
   for (std::uint64_t i = 0; i <= 1000; ++i) {
-    for (int k = 0; i > 0 && k < 40; ++k) {  // 1 % of the blocks
+    for (int k = 0; i > 0 && k < 10; ++k) {  // 1 % of the blocks
       volume.runs[mix(i * 100 + k) % volume.runs.size()].version = i + 1;
     }
     repository.backup(volume, {.source = "f14"}).value();
