@@ -2,6 +2,8 @@
 // verify names what cannot be restored.
 //
 // SNAPVAULT_SHARD=0/2 looks at every second damage, 1/2 at the others: two processes do all.
+#include <malloc.h>
+
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
@@ -82,9 +84,7 @@ class Look {
     const auto report = repository.verify(options);
     if (!report) check_clear(report.error());
     REQUIRE(report);
-    const auto listed = repository.snapshots();
-    if (!listed) check_clear(listed.error());
-    REQUIRE(listed);
+    const auto listed = Small::must(repository.snapshots());
     bool found = !report->clean();
     for (const auto& taken : small_.taken) {
       const auto lost = restore(repository, taken);
@@ -93,7 +93,7 @@ class Look {
       const auto named = affected(*report, taken);
       CHECK(covers(named, lost));
       CHECK(covers(lost, named));  // nothing is called lost that is not
-      const bool shown = std::any_of(listed->begin(), listed->end(), [&](const auto& info) {
+      const bool shown = std::any_of(listed.begin(), listed.end(), [&](const auto& info) {
         return info.id == taken.id && info.name == name_of(taken) && info.source == "volume" &&
                info.size == taken.bytes.size() && info.block_size == Small::kBlock;
       });
@@ -163,7 +163,12 @@ class Look {
 class Sweep {
  public:
   explicit Sweep(const char* what) : look_(small), what_(what) {
+    // What is freed is used again at once, instead of given back to the system.
+    mallopt(M_MMAP_THRESHOLD, 64 << 20);
+    mallopt(M_TRIM_THRESHOLD, 256 << 20);
+    small.reads().clear();
     CHECK_FALSE(look_.at(true));  // nothing is damaged yet
+    read_ = small.reads();
     std::uint64_t size = 0;
     for (const auto& [key, bytes] : small.objects) size += bytes.size();
     CHECK(size <= 24u << 10);
@@ -177,6 +182,13 @@ class Sweep {
 
   // Whether this process does the next damage.
   bool mine() { return next_++ % (shard_.of * kEvery) == shard_.number; }
+  // Whether anything that looks reads the object. If not, bits of it cannot matter to them.
+  bool is_read(const std::string& key) const { return read_.contains(key); }
+  // After a damage to `key` that nothing reads and that changes no size.
+  void pass(const std::string& key) {
+    ++counts_[kind_of(key)].harmless;
+    if (kind_of(key) == "segment") check_next(true);
+  }
   // After a damage to `key`, and to nothing else if `alone`.
   void visit(const std::string& key, bool alone = true, bool silent = false) {
     const auto kind = kind_of(key);
@@ -201,6 +213,7 @@ class Sweep {
   Look look_;
   const base::Bytes changed_ = small.changed();
   const char* what_;
+  std::set<std::string> read_;
   const Shard shard_;
   std::uint64_t next_ = 0;
   std::map<std::string, Count> counts_;
@@ -227,7 +240,9 @@ TEST_CASE("each flipped bit is detected or harmless") {
       auto bad = good;
       bad[bit / 8] ^= static_cast<std::byte>(1u << bit % 8);
       sweep.small.put(key, std::move(bad));
-      sweep.visit(key);
+      // All the same every 16th byte of what nothing reads is looked at.
+      const bool look = sweep.is_read(key) || bit / 8 % 16 == 0;
+      look ? sweep.visit(key) : sweep.pass(key);
     }
     sweep.small.mend(key);
   }

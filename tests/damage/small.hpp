@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <map>
 #include <memory>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -17,6 +18,28 @@
 #include "support/memory_volume.hpp"
 
 namespace snapvault::test {
+
+// A store in memory that notes which objects are read.
+class Noting final : public provider::BlockingProvider {
+ public:
+  Capabilities capabilities() const override { return inner_->capabilities(); }
+
+  std::set<std::string> read;
+
+ private:
+  Result<base::Bytes> do_get(const GetRequest& r) override {
+    read.insert(r.key);
+    return inner_->get_now(r);
+  }
+  Result<void> do_put(const PutRequest& r) override { return inner_->put_now(r); }
+  Result<ListPage> do_list(const ListRequest& r) override { return inner_->list_now(r); }
+  Result<void> do_remove(const RemoveRequest& r) override { return inner_->remove_now(r); }
+  Result<ObjectInfo> do_stat(const StatRequest& r) override { return inner_->stat_now(r); }
+  Result<void> do_sync(const RequestLimits& r) override { return inner_->sync_now(r); }
+
+  std::shared_ptr<provider::BlockingProvider> inner_ =
+      std::dynamic_pointer_cast<provider::BlockingProvider>(provider::make_memory());
+};
 
 // What a file is, from its name alone.
 inline std::string kind_of(const std::string& key) {
@@ -67,9 +90,11 @@ class Small {
   std::vector<Taken> taken;                    // live snapshots, older first
 
   Result<Repository> open() { return open(store_, Access::read); }
+  // Names of the objects that were read, from now on.
+  std::set<std::string>& reads() { return store_->read; }
   // The next incremental backup into a copy of the repository as it is, and what that restores to.
   Result<base::Bytes> next_backup(const base::Bytes& changed) {
-    const auto copy = make_store();
+    const auto copy = std::make_shared<Noting>();
     for (const auto& name : keys()) {
       auto object = must(store_->get_now({.key = name}));
       must(copy->put_now({.key = name, .body = PutBody(std::move(object))}));
@@ -105,9 +130,6 @@ class Small {
   }
 
  private:
-  static std::shared_ptr<provider::BlockingProvider> make_store() {
-    return std::dynamic_pointer_cast<provider::BlockingProvider>(provider::make_memory());
-  }
   static RawKey key(int fill) {
     RawKey out;
     out.fill(static_cast<std::byte>(fill));
@@ -156,7 +178,7 @@ class Small {
   }
 
   Runtime runtime_ = make_runtime(base::make_virtual_env(1), 32u << 20);
-  std::shared_ptr<provider::BlockingProvider> store_ = make_store();
+  std::shared_ptr<Noting> store_ = std::make_shared<Noting>();
   Repository repository_;
 };
 
