@@ -66,6 +66,7 @@ class Backup {
   Task<Result<void>> begin();
   Task<Result<void>> settle_ladder();
   Task<Result<bool>> open_base();
+  Task<Result<void>> make_map();
   Task<Result<void>> walk();
   Task<Result<void>> walk_units(base::TaskGroup& group, Workspaces& workspaces);
   Task<Result<bool>> walk_run(base::TaskGroup& group, std::uint64_t& at);
@@ -107,6 +108,7 @@ class Backup {
   format::Manifest::Counts counts_;
   std::vector<format::BadExtent> bad_;
   format::InlineNodes nodes_;
+  format::Refs refs_;
   std::vector<store::FinishedPack> finished_;  // up, not yet in the index
   std::vector<std::string> warnings_;
 };
@@ -132,16 +134,15 @@ Task<Result<BackupReport>> Backup::run() {
   started_ = job_.env.wall_seconds();
   job_.meter.total = size();
   SV_CO_CHECK(begin());
-  auto walking = walk();
+  auto walking = make_map();
   auto walked = co_await std::move(walking);
   const bool map_damaged = !walked && plan_.parent && !job_.stopped() &&
                            walked.error().code() == Errc::data_loss &&
                            walked.error().reason() != reason::source_failed;
   if (map_damaged) {
-    // The parent's map cannot be read: what it shares is lost to this backup, not the backup.
-    drop_parent("parent_damaged");
+    drop_parent("parent_damaged");  // what it shares is lost to this backup, not the backup
     warnings_.emplace_back("parent_damaged");
-    auto again = walk();
+    auto again = make_map();
     walked = co_await std::move(again);
   }
   // Also after a failure: nothing may be in flight when this object goes.
@@ -150,8 +151,7 @@ Task<Result<BackupReport>> Backup::run() {
   if (!walked) co_return std::move(walked).error();
   if (!closed) co_return std::move(closed).error();
   auto committing = commit();
-  auto report = co_await std::move(committing);
-  co_return report;
+  co_return co_await std::move(committing);
 }
 
 Task<Result<void>> Backup::begin() {
@@ -236,6 +236,18 @@ Task<Result<bool>> Backup::open_base() {
   auto calling = call_on_io(job_.env, reason::source_failed, call);
   auto accepted = co_await std::move(calling);
   co_return accepted;
+}
+
+// The map and the refs, which both build on the parent's.
+Task<Result<void>> Backup::make_map() {
+  auto walking = walk();
+  auto walked = co_await std::move(walking);
+  if (!walked) co_return walked;
+  auto building = build_refs(job_.client, job_.repository, plan_.parent, map_writer_->book());
+  auto refs = co_await std::move(building);
+  if (!refs) co_return std::move(refs).error();
+  refs_ = *std::move(refs);
+  co_return Result<void>();
 }
 
 Task<Result<void>> Backup::walk() {
@@ -545,9 +557,6 @@ Task<Result<BackupReport>> Backup::commit() {
   }
   auto record = manifest();
   record.base_token = *std::move(token);
-  auto building = build_refs(job_.client, job_.repository, plan_.parent, map_writer_->book());
-  auto refs = co_await std::move(building);
-  if (!refs) co_return std::move(refs).error();
   // All but numbers is made first: nothing may fail once the snapshot exists.
   BackupReport report;
   store::Snapshot taken{session_->name(), {}};
@@ -560,7 +569,7 @@ Task<Result<BackupReport>> Backup::commit() {
   report.warnings = plan_.warnings;
   report.warnings.insert(report.warnings.end(), warnings_.begin(), warnings_.end());
   auto committing = session_->commit(job_.client, job_.repository, std::move(record),
-                                     std::move(nodes_), *std::move(refs));
+                                     std::move(nodes_), std::move(refs_));
   SV_CO_CHECK(std::move(committing));
   report.snapshot.stored_bytes = job_.client.traffic().bytes_up;
   report.requests = job_.client.traffic().requests();

@@ -64,6 +64,24 @@ TEST_CASE("stored bytes are what the store got, and the same in a report and in 
   }
 }
 
+TEST_CASE("a parent whose refs are lost is no parent; the snapshot after it is whole") {
+  Vault vault;
+  MemoryVolume volume(test::noise(2 * kLeaf, 1));
+  vault.backup(volume, small_blocks());
+  volume.fill(kLeaf, base::ByteView(volume.bytes).first(kBlock));  // found in the first's pack
+  vault.backup(volume, small_blocks());
+  const auto refs = vault.keys("refs/");
+  REQUIRE(!refs.empty());
+  for (const auto& key : refs) vault.erase(key);
+  const auto report = vault.backup(volume, small_blocks());
+  CHECK(report.warnings == std::vector<std::string>{"parent_damaged"});
+  CHECK(report.snapshot.blocks.fresh == 0);
+  MemoryVolume out;
+  vault.restore(vault.snapshot(), out);
+  CHECK((out.bytes == volume.bytes));
+  CHECK(vault.backup(volume, small_blocks()).warnings.empty());
+}
+
 TEST_CASE("who uses a source says that it is in use; force backs it up and says so") {
   class Used final : public BlockSource {
    public:
