@@ -88,7 +88,7 @@ class Bench:
             found[name] = float(re.findall(r"^\+F:.*:([\d.]+)$", out, re.M)[-1]) / 1e6
         out = run(["zstd", "-b3", "-B1048576", self.work / "sample"], stdout=subprocess.PIPE,
                   stderr=subprocess.STDOUT).stdout.decode()
-        packed, unpacked = re.findall(r"([\d.]+) MB/s", out)[-2:]
+        packed, unpacked = re.findall(r"([\d.]+) MB/s, *([\d.]+) MB/s", out)[-1]
         return {**found, "zstd-3": float(packed), "unzstd": float(unpacked)}
 
     # -- snapvault ---------------------------------------------------------------------------
