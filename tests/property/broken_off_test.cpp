@@ -7,7 +7,7 @@
 #include <utility>
 #include <vector>
 
-#include "api/state.hpp"
+#include "property/repository.hpp"
 #include "provider/fault.hpp"
 #include "provider/memory.hpp"
 #include "support/memory_volume.hpp"
@@ -17,20 +17,12 @@ namespace {
 
 struct BrokenOff {
   // The store goes away at its `nth` call.
-  explicit BrokenOff(std::uint64_t nth) : repository(make()) {
+  explicit BrokenOff(std::uint64_t nth) : repository(make_repository(store)) {
     store->arm(provider::Fault::unavailable, nth, true);
     CHECK(!backup());
     store->disarm();
   }
 
-  Repository make() {
-    InitOptions options;
-    options.raw_key = RawKey{};
-    options.runtime = make_runtime(base::make_virtual_env(1), 64u << 20);
-    auto made = Repository::init(store, options);
-    REQUIRE(made);
-    return *std::move(made);
-  }
   Result<BackupReport> backup() {
     BackupOptions options;
     options.source = "volume";

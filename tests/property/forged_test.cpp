@@ -10,7 +10,7 @@
 #include <utility>
 #include <vector>
 
-#include "api/state.hpp"
+#include "property/repository.hpp"
 #include "provider/blocking.hpp"
 #include "provider/memory.hpp"
 #include "support/memory_volume.hpp"
@@ -23,7 +23,8 @@ constexpr std::uint64_t kForged = 1;  // the block whose record is false
 
 // One snapshot of six blocks in one frame, the last one short.
 struct Forged {
-  explicit Forged(const std::function<void(format::Leaf&)>& forge) : repository(make()) {
+  explicit Forged(const std::function<void(format::Leaf&)>& forge)
+      : repository(make_repository(store)) {
     MemoryVolume source(volume);
     BackupOptions options;
     options.source = "volume";
@@ -44,14 +45,6 @@ struct Forged {
     REQUIRE(store->put_now({.key = name, .body = std::move(body), .if_absent = false}));
   }
 
-  Repository make() {
-    InitOptions options;
-    options.raw_key = RawKey{};
-    options.runtime = make_runtime(base::make_virtual_env(1), 64u << 20);
-    auto made = Repository::init(store, options);
-    REQUIRE(made);
-    return *std::move(made);
-  }
   Snapshot snapshot() {
     auto found = repository.snapshot("volume@latest");
     REQUIRE(found);

@@ -6,6 +6,7 @@
 #include <string>
 
 #include "api/state.hpp"
+#include "property/repository.hpp"
 #include "property/teller.hpp"
 #include "provider/memory.hpp"
 #include "support/memory_volume.hpp"
@@ -17,15 +18,7 @@ constexpr std::uint64_t kBlock = 4096;
 
 struct World {
   explicit World(std::uint64_t seed = 1, InitOptions options = {}, std::uint64_t memory = 64u << 20)
-      : repository(make(seed, std::move(options), memory)) {}
-
-  static Repository make(std::uint64_t seed, InitOptions options, std::uint64_t memory) {
-    options.raw_key = RawKey{};
-    options.runtime = make_runtime(base::make_virtual_env(seed), memory);
-    auto made = Repository::init(provider::make_memory(), options);
-    REQUIRE(made);
-    return *std::move(made);
-  }
+      : repository(make_repository(provider::make_memory(), seed, std::move(options), memory)) {}
 
   BackupReport backup(BlockSource& from, BackupOptions options = {}) {
     options.source = "volume";
