@@ -157,9 +157,7 @@ Task<Result<BackupReport>> Backup::run() {
 Task<Result<void>> Backup::begin() {
   auto beginning = store::Session::begin(job_.client, job_.repository, options_.source,
                                          plan_.listing, plan_.parent);
-  auto session = co_await std::move(beginning);
-  if (!session) co_return std::move(session).error();
-  session_ = *std::move(session);
+  SV_CO_TRY(session_, std::move(beginning));
   if (plan_.parent && !session_->parent()) drop_parent("parent_condemned");
 
   store::IndexOptions index;
@@ -542,6 +540,7 @@ format::Manifest Backup::manifest() {
   out.samples = std::move(*sampler_).take();
   counts_.total = (size() + plan_.block_size - 1) / plan_.block_size;
   out.counts = counts_;
+  out.dedup = index_->is_exact() ? "exact" : "sampled";
   return out;
 }
 

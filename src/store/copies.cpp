@@ -6,7 +6,7 @@ struct Copies::State {
   State(provider::Client& client, const Repository& from, PackReader& reader,
         std::uint64_t memory_bytes_max)
       : repository(from),
-        segments(client, repository.keys, memory_bytes_max),
+        segments(client, repository.keys, memory_bytes_max, Lookup::exact),
         places(reader, repository, client.env().loop(), memory_bytes_max / 4),
         busy(client.env().loop(), 1) {}
   Repository repository;  // a copy: it learns of frames that nobody has recorded yet

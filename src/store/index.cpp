@@ -90,7 +90,7 @@ struct Index::State {
         env(c.env()),
         entries_max(std::clamp(o.memory_bytes_max / 4 / kOwnBlockBytes, kSegmentEntriesMin,
                                std::uint64_t{format::kSegmentEntriesMax})),
-        segments(c, r.keys, o.memory_bytes_max),
+        segments(c, r.keys, o.memory_bytes_max, Lookup::affordable),
         places(p, r, env.loop(), o.memory_bytes_max / 8),
         writing(env.loop(), 1) {}
 
@@ -264,6 +264,8 @@ base::Task<Result<void>> Index::State::write(bool all) {
     SV_CO_CHECK(std::move(task));
     forget(taken.batch);
     taken.batch.clear();
+    auto making_room = segments.make_room();
+    SV_CO_CHECK(std::move(making_room));
   }
   co_return Result<void>();
 }
@@ -432,6 +434,7 @@ base::Task<Result<void>> Index::adopt(const format::SessionId& dead) {
   co_return Result<void>();
 }
 
+bool Index::is_exact() const noexcept { return state_->segments.is_exact(); }
 std::uint64_t Index::entries() const noexcept { return state_->segments.entries(); }
 std::uint64_t Index::stored_bytes() const noexcept { return state_->stored_bytes; }
 std::uint64_t Index::damaged() const noexcept {

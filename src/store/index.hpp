@@ -1,9 +1,11 @@
-// Index: which blocks the repository holds already. Exact on a local store, bounded in memory.
+// Index: which blocks the repository holds already. Bounded in memory; exact where that can be had.
 //
 // In memory: this session's blocks of packs that no segment names yet (a quarter of the budget), a
 // Bloom filter over all segments (at most half), and the decrypted segment records and the pack
 // directories used last (an eighth each). A block the filter knows is looked up in its segment, so
-// answers are exact.
+// answers are exact. On a store that is not local, or when the filter has no room for more, hooks
+// take its place: exact while each block has one, else a sample, whose hits bring
+// in the packs around them.
 #pragma once
 
 #include <cstdint>
@@ -67,6 +69,8 @@ class Index {
   // whole, checked by its CRC and offered for reuse (and indexed with ours).
   base::Task<Result<void>> adopt(const format::SessionId& dead);
 
+  // So far every block that the repository holds was found; else some were stored once more.
+  bool is_exact() const noexcept;
   std::uint64_t entries() const noexcept;       // in all segments loaded
   std::uint64_t stored_bytes() const noexcept;  // of segments written
   // Segments, records of them and packs that could not be read: their blocks count as absent.

@@ -46,12 +46,13 @@ Result<std::vector<format::IndexEntry>> read_entries(
 }  // namespace
 
 Segments::Segments(provider::Client& client, const format::KeyRing& keys,
-                   std::uint64_t memory_bytes_max)
+                   std::uint64_t memory_bytes_max, Lookup lookup)
     : client_(client),
       keys_(keys),
       env_(client.env()),
       filter_bytes_max_(memory_bytes_max / 2),
       loading_bytes_max_(memory_bytes_max / 8),
+      lookup_(lookup),
       loading_(env_.loop(), 1),
       records_(env_.loop(), memory_bytes_max / 8, [](const Entries& entries) -> std::uint64_t {
         return entries.capacity() * sizeof(format::IndexEntry);
@@ -70,23 +71,36 @@ base::Task<Result<void>> Segments::load(format::SessionId own) {
   std::uint64_t bytes = 0;
   for (const auto& object : objects) bytes += std::min(object.size, format::kObjectMax);
   // Entries make up nearly all of a segment.
-  Bloom filter(bytes / format::kIndexEntrySize, filter_bytes_max_);
-  std::vector<std::shared_ptr<Segment>> loaded;
-  auto loading = load_all(std::move(objects), filter, loaded);
+  const auto entries = bytes / format::kIndexEntrySize;
+  Loading found;
+  if (is_crowded(entries)) {
+    found.hooks.emplace(filter_bytes_max_);
+  } else {
+    found.filter.emplace(entries, filter_bytes_max_);
+  }
+  auto loading = load_all(std::move(objects), found);
   SV_CO_CHECK(std::move(loading));
-  segments_.reserve(segments_.size() + loaded.size());
-  if (bytes > 0) filters_.push_back(std::move(filter));
-  for (auto& segment : loaded) add(std::move(segment));
+  segments_.reserve(found.segments.size());
+  if (found.filter && bytes > 0) filters_.push_back(*std::move(found.filter));
+  hooks_ = std::move(found.hooks);
+  for (auto& segment : found.segments) add(std::move(segment));
+  filtered_ = entries_;
   loaded_ = true;
   co_return Result<void>();
 }
 
-base::Task<Result<void>> Segments::load_all(std::vector<ObjectInfo> objects, Bloom& filter,
-                                            std::vector<std::shared_ptr<Segment>>& loaded) {
+// With fewer bits an entry, too many blocks that are new would cost a look into every segment.
+bool Segments::is_crowded(std::uint64_t entries) const noexcept {
+  if (lookup_ == Lookup::exact) return false;
+  return !client_.provider().capabilities().local ||
+         entries > std::max(kFilterEntriesMin, filter_bytes_max_ / Bloom::kBytesPerEntry);
+}
+
+base::Task<Result<void>> Segments::load_all(std::vector<ObjectInfo> objects, Loading& into) {
   base::Semaphore memory(env_.loop(), loading_bytes_max_);
   auto body = [&](base::TaskGroup& group) -> base::Task<Result<void>> {
     for (auto& object : objects) {
-      auto task = load_one(std::move(object), memory, filter, loaded);
+      auto task = load_one(std::move(object), memory, into);
       auto spawned = group.spawn(std::move(task));
       co_await std::move(spawned);
       if (group.failed()) break;
@@ -99,8 +113,7 @@ base::Task<Result<void>> Segments::load_all(std::vector<ObjectInfo> objects, Blo
 }
 
 base::Task<Result<void>> Segments::load_one(ObjectInfo object, base::Semaphore& memory,
-                                            Bloom& filter,
-                                            std::vector<std::shared_ptr<Segment>>& loaded) {
+                                            Loading& into) {
   if (object.size > format::kObjectMax) {
     ++damaged_;
     co_return Result<void>();
@@ -120,9 +133,12 @@ base::Task<Result<void>> Segments::load_one(ObjectInfo object, base::Semaphore& 
     ++damaged_;
     co_return Result<void>();
   }
-  SV_CO_CHECK(feed(**segment, *bytes, filter));
-  loaded.push_back(*std::move(segment));
-  co_return Result<void>();
+  const auto& known = **segment;
+  (*segment)->ordinal = into.segments.size();
+  into.segments.push_back(*std::move(segment));
+  auto feeding = feed(known, *bytes, into);
+  auto done = co_await std::move(feeding);
+  co_return done;
 }
 
 base::Task<Result<std::shared_ptr<Segments::Segment>>> Segments::parse(
@@ -135,9 +151,10 @@ base::Task<Result<std::shared_ptr<Segments::Segment>>> Segments::parse(
   co_return segment;
 }
 
-// The filter gets the entries of a segment, a few records at a time.
+// The filter or the hooks get the entries of a segment, a few records at a time.
 base::Task<Result<void>> Segments::feed(const Segment& segment, base::ByteView object,
-                                        Bloom& filter) {
+                                        Loading& into) {
+  const auto ordinal = static_cast<std::uint32_t>(segment.ordinal);
   const std::span records(segment.table.records);
   for (std::size_t from = 0; from < records.size(); from += kRecordsAtOnce) {
     const auto some = records.subspan(from, std::min(kRecordsAtOnce, records.size() - from));
@@ -156,7 +173,10 @@ base::Task<Result<void>> Segments::feed(const Segment& segment, base::ByteView o
     };
     auto task = base::run_on(env_, env_.cpu(), work);
     co_await std::move(task);
-    for (const auto& entry : entries) filter.add(entry.prefix);
+    for (const auto& entry : entries) {
+      if (into.filter) into.filter->add(entry.prefix);
+      if (into.hooks) into.hooks->add(entry.prefix, ordinal);
+    }
     damaged_ += damaged;
   }
   co_return Result<void>();
@@ -168,7 +188,40 @@ void Segments::add(std::shared_ptr<Segment> segment) {
   entries_ += segment->table.entries;
 }
 
-void Segments::add(const format::BlockPrefix& prefix) { open_filter().add(prefix); }
+void Segments::add(const format::BlockPrefix& prefix) {
+  if (hooks_) {
+    hooks_->add(prefix, static_cast<std::uint32_t>(segments_.size() - 1));
+  } else {
+    open_filter().add(prefix);
+    ++filtered_;
+  }
+}
+
+base::Task<Result<void>> Segments::make_room() {
+  if (hooks_ || !is_crowded(filtered_)) co_return Result<void>();
+  Loading into;
+  into.hooks.emplace(filter_bytes_max_);
+  for (std::size_t i = 0; i < segments_.size(); ++i) {
+    auto task = hook(segments_[i], into);
+    SV_CO_CHECK(std::move(task));
+  }
+  hooks_ = std::move(into.hooks);
+  filters_.clear();
+  co_return Result<void>();
+}
+
+base::Task<Result<void>> Segments::hook(Pointer segment, Loading& into) {
+  auto getting = client_.get(segment->name);
+  auto got = co_await std::move(getting);
+  if (!got) {
+    if (!is_damage(got.error())) co_return std::move(got).error();
+    ++damaged_;
+    co_return Result<void>();
+  }
+  auto feeding = feed(*segment, *got, into);
+  auto done = co_await std::move(feeding);
+  co_return done;
+}
 
 // The filter that new entries go to: a new one, twice as large, when the last is full, as long as
 // the bound leaves room for it; then the largest there is.
@@ -186,11 +239,40 @@ Bloom& Segments::open_filter() {
 }
 
 bool Segments::may_contain(const format::BlockPrefix& prefix) const noexcept {
+  if (hooks_) return !hooks_->is_sampled(prefix) || hooks_->segment_of(prefix).has_value();
   return std::any_of(filters_.begin(), filters_.end(),
                      [&](const Bloom& filter) { return filter.may_contain(prefix); });
 }
 
 base::Task<Result<void>> Segments::search(std::vector<Question>& questions, PackPlaces& places) {
+  auto task = hooks_ ? search_hooked(questions, places) : search_all(questions, places);
+  auto done = co_await std::move(task);
+  co_return done;
+}
+
+// A hook that catches brings in its pack, which then answers for the block's neighbours: those
+// asked about later, and in the end those before.
+base::Task<Result<void>> Segments::search_hooked(std::vector<Question>& questions,
+                                                 PackPlaces& places) {
+  bool caught = false;
+  for (auto& question : questions) {
+    if (!question.place && caught) question.place = places.recent(question.prefix);
+    if (question.place || !hooks_->is_sampled(question.prefix)) continue;
+    const auto ordinal = hooks_->segment_of(question.prefix);
+    if (!ordinal || *ordinal >= segments_.size()) continue;
+    auto task = search_one(segments_[*ordinal], std::span(&question, 1), places);
+    SV_CO_CHECK(std::move(task));
+    caught = true;
+  }
+  if (!caught) co_return Result<void>();
+  for (auto& question : questions) {
+    if (!question.place) question.place = places.recent(question.prefix);
+  }
+  co_return Result<void>();
+}
+
+base::Task<Result<void>> Segments::search_all(std::vector<Question>& questions,
+                                              PackPlaces& places) {
   std::vector<Pointer> order(segments_.begin(), segments_.end());
   std::size_t at = 0;
   if (recent_) {
@@ -215,7 +297,7 @@ base::Task<Result<void>> Segments::search(std::vector<Question>& questions, Pack
   co_return Result<void>();
 }
 
-base::Task<Result<void>> Segments::search_one(Pointer segment, std::vector<Question>& questions,
+base::Task<Result<void>> Segments::search_one(Pointer segment, std::span<Question> questions,
                                               PackPlaces& places) {
   const auto& records = segment->table.records;
   for (auto& question : questions) {

@@ -529,6 +529,30 @@ TEST_SUITE("store/index") {
     CHECK(visited > 300);
   }
 
+  TEST_CASE("with more blocks than memory for a filter, a sample finds what was written together") {
+    IndexOptions options;
+    options.memory_bytes_max = 64u << 10;
+    PackWorld world;
+    const std::uint64_t count = 80'000;
+    Backup first(world, options, 256u << 10);
+    for (std::uint64_t i = 0; i < count; i += 1000) world.run(first.store(numbers(i, i + 1000)));
+    world.run(first.finish());
+    CHECK(first.stored == count);
+    CHECK_FALSE(first.index.is_exact());  // changed over while it ran
+    world.run(first.store(numbers(0, 1000)));
+    CHECK(first.stored <= count + 50);
+
+    Backup second(world, options, 256u << 10);
+    const auto before = world.client.traffic().gets;
+    for (std::uint64_t i = 0; i < count; i += 1000) world.run(second.store(numbers(i, i + 1000)));
+    CHECK_FALSE(second.index.is_exact());
+    CHECK(second.stored <= count / 20);
+    CHECK(second.found >= count - count / 20);
+    const auto packs = first.writer.packs();
+    CHECK(world.client.traffic().gets - before <= world.keys("index/").size() + 8 * packs);
+    check_places(second);
+  }
+
   TEST_CASE("a segment holds what its packs hold, and a filter of the right size") {
     // Synthetic: one segment of many entries. Blocks that are not in it are nearly never looked up.
     PackWorld world;
