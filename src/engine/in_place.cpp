@@ -64,7 +64,10 @@ class InPlace::Segments {
 };
 
 base::Task<Result<void>> InPlace::settle(Batch& batch) {
-  SV_CO_CHECK(skip_holes(batch));
+  SV_CO_TRY(const auto holes, target_.skip_holes(batch.empty));
+  report_.unchanged_bytes += holes;
+  job_.meter.unchanged += holes;
+  job_.meter.done += holes;
   std::vector<std::uint8_t> same(batch.needs.size(), 0);
   auto body = [&](base::TaskGroup& group) { return walk(group, batch, same); };
   auto walking = base::with_group(job_.env.loop(), job_.env.cpu_threads() + 2, body);
@@ -75,26 +78,6 @@ base::Task<Result<void>> InPlace::settle(Batch& batch) {
   }
   batch.needs.resize(kept);
   batch.empty.clear();
-  co_return Result<void>();
-}
-
-// Long runs that are holes as a whole need no look at their windows.
-base::Task<Result<void>> InPlace::skip_holes(Batch& batch) {
-  std::vector<ByteRange> left;
-  for (const auto& range : batch.empty) {
-    bool hole = false;
-    if (range.length >= kWindow) {
-      auto asking = target_.is_hole(range);
-      auto answer = co_await std::move(asking);
-      hole = answer && *answer;
-    }
-    if (!hole) left.push_back(range);
-    if (!hole) continue;
-    report_.unchanged_bytes += range.length;
-    job_.meter.unchanged += range.length;
-    job_.meter.done += range.length;
-  }
-  batch.empty = std::move(left);
   co_return Result<void>();
 }
 

@@ -26,7 +26,6 @@ class InPlace {
   class Segments;
   base::Task<Result<void>> walk(base::TaskGroup& group, Batch& batch,
                                 std::vector<std::uint8_t>& same);
-  base::Task<Result<void>> skip_holes(Batch& batch);
   base::Task<Result<void>> compare(Window window);
   Result<void> compare_now(Window& window, base::MutableBytes buffer);
   Result<void> compare_piece(Window& window, std::size_t first, std::size_t last,

@@ -1,6 +1,7 @@
 #include "engine/target.hpp"
 
 #include <algorithm>
+#include <utility>
 
 #include "base/reasons.hpp"
 #include "engine/callback.hpp"
@@ -51,10 +52,19 @@ Result<void> Target::read_now(std::uint64_t offset, base::MutableBytes into) {
   return guarded(reason::target_failed, call);
 }
 
-base::Task<Result<bool>> Target::is_hole(ByteRange range) {
+base::Task<Result<std::uint64_t>> Target::skip_holes(std::vector<ByteRange>& ranges) {
   const auto turn = co_await alone_.acquire(1);
   const auto slot = co_await slots_->acquire(1);
-  auto call = [&]() -> Result<bool> { return sink_.is_hole(range.offset, range.length); };
+  auto call = [&]() -> Result<std::uint64_t> {
+    std::uint64_t skipped = 0;
+    for (auto& range : ranges) {
+      SV_CHECK(job_.check());
+      if (!sink_.is_hole(range.offset, range.length)) continue;
+      skipped += std::exchange(range.length, 0);
+    }
+    std::erase_if(ranges, [](const ByteRange& range) { return range.length == 0; });
+    return skipped;
+  };
   auto calling = call_on_io(job_.env, reason::target_failed, call);
   auto answer = co_await std::move(calling);
   co_return answer;

@@ -5,6 +5,7 @@
 #include <exception>
 #include <optional>
 #include <utility>
+#include <vector>
 
 #include <snapvault/snapshot.hpp>
 #include <snapvault/source.hpp>
@@ -37,8 +38,8 @@ class Target {
 
   // Makes a range zero, unless it certainly is a hole already: then the answer is false.
   base::Task<Result<bool>> zero(ByteRange range);
-  // true if the range is certainly a hole.
-  base::Task<Result<bool>> is_hole(ByteRange range);
+  // Takes out the ranges that certainly are holes; answers how many bytes that was.
+  base::Task<Result<std::uint64_t>> skip_holes(std::vector<ByteRange>& ranges);
 
   base::Task<Result<void>> flush();
   base::Task<Result<void>> finish(bool complete);
