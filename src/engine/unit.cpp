@@ -35,8 +35,7 @@ struct Window {
   std::uint64_t piece(std::size_t i) const noexcept { return offset(i) / context.piece_bytes; }
   base::MutableBytes bytes(std::size_t i) const noexcept {
     const auto place = places[piece(i) - piece(0)] * context.piece_bytes;
-    return base::MutableBytes(workspace.window)
-        .subspan(place + offset(i) % context.piece_bytes, length(i));
+    return workspace.window.all().subspan(place + offset(i) % context.piece_bytes, length(i));
   }
   BlockRecord& block(std::size_t i) const noexcept { return unit.blocks[first + i]; }
 };
@@ -173,7 +172,8 @@ Result<void> read_piece(const Window& window, std::size_t from, std::size_t to, 
   for (auto i = from; i < to; ++i) {
     if (settle_unread(window, i)) continue;
     const auto begin = i;
-    while (i + 1 < to && !settle_unread(window, i + 1)) ++i;
+    const auto end = window.offset(begin) + window.context.io_bytes;  // then it is still at hand
+    while (i + 1 < to && window.offset(i + 1) < end && !settle_unread(window, i + 1)) ++i;
     std::vector<bool> unreadable(i + 1 - begin);
     SV_CHECK(read_run(window, begin, i + 1, unreadable));
     for (auto k = begin; k <= i; ++k) {
@@ -213,12 +213,12 @@ Result<store::Frame> pack_frame(const Window& window, base::ByteView plain) {
   frame.payload = plain;
   if (!window.context.compress) return frame;
   auto& workspace = window.workspace;
-  const auto size = workspace.compressor.compress(plain, workspace.packed);
+  const auto size = workspace.compressor.compress(plain, workspace.packed.all());
   if (!size) return frame;
   frame.codec = format::RecordCodec::zstd;
-  frame.payload = base::ByteView(workspace.packed).first(*size);
+  frame.payload = workspace.packed.first(*size);
   if (!window.context.verify_data) return frame;
-  const auto check = base::MutableBytes(workspace.check).first(plain.size());
+  const auto check = workspace.check.first(plain.size());
   const auto unpacked = workspace.decompressor.decompress(frame.payload, check);
   if (!unpacked || std::memcmp(check.data(), plain.data(), plain.size()) != 0) {
     return Error(Errc::data_loss, reason::bad_compression,

@@ -5,11 +5,27 @@
 #include <memory>
 #include <vector>
 
+#include "base/bytes.hpp"
 #include "base/sync.hpp"
 #include "codec/compress.hpp"
 #include "format/keys.hpp"
 
 namespace snapvault::engine {
+
+// Bytes without a value until they are written, so that pages are brought in by the threads that
+// use them, and only if they do.
+class Buffer {
+ public:
+  explicit Buffer(std::size_t size)
+      : bytes_(std::make_unique_for_overwrite<std::byte[]>(size)), size_(size) {}
+  base::MutableBytes first(std::size_t count) const noexcept { return all().first(count); }
+  base::MutableBytes all() const noexcept { return {bytes_.get(), size_}; }
+  std::size_t size() const noexcept { return size_; }
+
+ private:
+  std::unique_ptr<std::byte[]> bytes_;
+  std::size_t size_;
+};
 
 struct Workspace {
   Workspace(const format::KeyRing& keys, std::uint64_t window_bytes, std::uint64_t frame_bytes,
@@ -19,9 +35,9 @@ struct Workspace {
         check(frame_bytes),
         compressor(level),
         ids(keys, format::IdType::block) {}
-  base::Bytes window;  // what was read
-  base::Bytes packed;  // a frame, compressed
-  base::Bytes check;   // and decompressed again
+  Buffer window;  // what was read
+  Buffer packed;  // a frame, compressed
+  Buffer check;   // and decompressed again
   codec::Compressor compressor;
   codec::Decompressor decompressor;
   format::IdHasher ids;
