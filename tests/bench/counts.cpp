@@ -51,11 +51,12 @@ class Synthetic final : public BlockSource {
   }
   Result<void> read(std::uint64_t offset, std::span<std::byte> into) override {
     bytes_read += into.size();
-    for (std::size_t at = 0; at < into.size(); at += 8) {
-      const auto version = version_at(offset + at);
-      const auto word = version == 0 ? 0 : mix((offset + at) * 0x9E3779B97F4A7C15u + version);
-      std::memcpy(into.data() + at, &word, std::min<std::size_t>(8, into.size() - at));
+    const auto end = offset + into.size();
+    std::fill(into.begin(), into.end(), std::byte{});
+    for (auto run = at_or_behind(offset); run != runs.end() && run->offset < end; ++run) {
+      fill(into, offset, {run->offset, run->length}, run->version);
     }
+    for (const auto& extent : changed) fill(into, offset, extent, 77);
     return {};
   }
   Result<ExtentPage> extents(std::uint64_t offset, std::uint64_t length) override {
@@ -90,20 +91,16 @@ class Synthetic final : public BlockSource {
       return run.offset + run.length <= offset;
     });
   }
-  std::uint64_t version_at(std::uint64_t offset) {
-    for (const auto& extent : changed) {
-      if (offset >= extent.offset && offset < extent.offset + extent.length) return 77;
+  // What of `extent` lies in `into`, which begins at `offset`; all are multiples of 8.
+  static void fill(std::span<std::byte> into, std::uint64_t offset, const Extent& extent,
+                   std::uint64_t version) {
+    const auto end = std::min(extent.offset + extent.length, offset + into.size());
+    for (auto at = std::max(extent.offset, offset); at < end; at += 8) {
+      const auto word = mix(at * 0x9E3779B97F4A7C15u + version);
+      std::memcpy(into.data() + (at - offset), &word, 8);
     }
-    if (last_.length == 0 || offset < last_.offset || offset >= last_.offset + last_.length) {
-      const auto run = at_or_behind(offset);
-      if (run == runs.end() || run->offset > offset) return 0;
-      last_ = *run;
-    }
-    return last_.version;
   }
-  static thread_local Run last_;
 };
-thread_local Synthetic::Run Synthetic::last_{0, 0, 0};
 
 // Keeps everything but data packs, of which only the size is known.
 class Dropping final : public Provider {

@@ -3,7 +3,7 @@
 // against. First each primitive on one core, over a sample of the image that stays in SAMPLE for
 // the tools of others (`zstd -b`): bench.py holds the one against the other.
 //
-//   limit IMAGE SCRATCH SAMPLE [THREADS]
+//   limit IMAGE CHANGED SCRATCH SAMPLE [THREADS]
 #include <fcntl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
@@ -19,6 +19,7 @@
 #include <mutex>
 #include <string>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include "base/bytes.hpp"
@@ -34,13 +35,13 @@ constexpr std::uint64_t kFrame = 1u << 20;
 constexpr std::uint64_t kBlock = 64u << 10;
 
 struct Stored {  // a frame in the scratch file
-  std::uint64_t window = 0, offset = 0, size = 0;
-  std::vector<std::uint16_t> blocks;  // of the window that hold data
+  std::uint64_t offset = 0, size = 0;
+  std::vector<std::uint64_t> blocks;  // of the image, rising
   bool packed = false;
 };
 
 struct Bench {
-  int image = -1, scratch = -1;
+  int image = -1, scratch = -1;  // `image`: what the phase reads
   std::uint64_t size = 0;
   unsigned threads = 1;
   std::array<std::byte, 192> secret{};
@@ -48,6 +49,8 @@ struct Bench {
   std::atomic<std::uint64_t> next{0}, end{0};
   std::mutex mutex;
   std::vector<Stored> stored;
+  std::vector<codec::Fingerprint> base;  // of each block, as `scan` saw it
+  std::vector<std::uint8_t> differs;     // of each block: `changed` saw another
 };
 
 [[noreturn]] void die(const char* what) {
@@ -65,6 +68,7 @@ double cpu_seconds() {
 template <class Work>
 void phase(Bench& bench, const char* name, Work work) {
   bench.next = 0;
+  const auto before = bench.end.load();
   const auto start = std::chrono::steady_clock::now();
   const auto cpu = cpu_seconds();
   std::vector<std::thread> threads;
@@ -73,7 +77,7 @@ void phase(Bench& bench, const char* name, Work work) {
   const std::chrono::duration<double> took = std::chrono::steady_clock::now() - start;
   std::printf("{\"phase\":\"%s\",\"seconds\":%.4f,\"cpu_seconds\":%.4f,\"stored_bytes\":%llu}\n",
               name, took.count(), cpu_seconds() - cpu,
-              static_cast<unsigned long long>(bench.end.load()));
+              static_cast<unsigned long long>(bench.end.load() - before));
 }
 
 // Reads a window, holes skipped as the file system tells them; false behind the end.
@@ -97,62 +101,99 @@ bool read_window(Bench& bench, base::Bytes& buffer, std::uint64_t& window) {
   }
 }
 
-void full(Bench& bench, bool check) {
-  base::Bytes buffer(kFrame), packed(kFrame + 4096), again(kFrame), sealed(kFrame + 4096);
-  codec::Compressor compressor(3);
-  codec::Decompressor decompressor;
-  codec::Hmac hmac(bench.key);
-  codec::Aead aead(bench.key);
-  std::array<std::byte, 12> nonce{};
-  for (std::uint64_t window = 0; read_window(bench, buffer, window);) {
-    Stored one{window, 0, 0, {}, false};
-    std::uint64_t used = 0;
-    for (std::uint16_t i = 0; i < kFrame / kBlock; ++i) {
-      const auto block = base::ByteView(buffer).subspan(i * kBlock, kBlock);
-      if (base::is_zero(block)) continue;
-      codec::fingerprint(bench.secret, block);
-      hmac(block);
-      if (used != i * kBlock) std::memmove(buffer.data() + used, block.data(), kBlock);
-      used += kBlock;
-      one.blocks.push_back(i);
-    }
-    if (used == 0) continue;
-    auto plain = base::ByteView(buffer).first(used);
+// Takes blocks that hold data; each full frame is compressed, checked if asked, sealed, written.
+class Writer {
+ public:
+  Writer(Bench& bench, bool check) : bench_(bench), check_(check) {}
+
+  void add(std::uint64_t number, base::ByteView block) {
+    hmac_(block);
+    std::memcpy(plain_.data() + one_.blocks.size() * kBlock, block.data(), kBlock);
+    one_.blocks.push_back(number);
+    if (one_.blocks.size() == kFrame / kBlock) write();
+  }
+  void write() {
+    auto one = std::exchange(one_, {});
+    if (one.blocks.empty()) return;
+    const auto plain = base::ByteView(plain_).first(one.blocks.size() * kBlock);
     auto payload = plain;
-    if (const auto size = compressor.compress(plain, packed)) {
-      payload = base::ByteView(packed).first(*size);
+    if (const auto size = compressor_.compress(plain, packed_)) {
+      payload = base::ByteView(packed_).first(*size);
       one.packed = true;
-      if (check) {
-        if (!decompressor.decompress(payload, base::MutableBytes(again).first(used)) ||
-            std::memcmp(again.data(), plain.data(), used) != 0) {
-          die("check");
-        }
+      if (check_ &&
+          (!decompressor_.decompress(payload, base::MutableBytes(again_).first(plain.size())) ||
+           std::memcmp(again_.data(), plain.data(), plain.size()) != 0)) {
+        die("check");
       }
     }
-    base::store(nonce.data(), window);
-    const auto out = base::MutableBytes(sealed).first(payload.size() + codec::Aead::kTag);
-    aead.seal(nonce, {}, payload, out);
+    base::store(nonce_.data(), one.blocks.front());
+    const auto out = base::MutableBytes(sealed_).first(payload.size() + codec::Aead::kTag);
+    aead_.seal(nonce_, {}, payload, out);
     one.size = out.size();
-    one.offset = bench.end.fetch_add(out.size());
-    if (pwrite(bench.scratch, out.data(), out.size(), static_cast<off_t>(one.offset)) !=
+    one.offset = bench_.end.fetch_add(out.size());
+    if (pwrite(bench_.scratch, out.data(), out.size(), static_cast<off_t>(one.offset)) !=
         static_cast<ssize_t>(out.size())) {
       die("write");
     }
-    const std::lock_guard lock(bench.mutex);
-    bench.stored.push_back(std::move(one));
+    const std::lock_guard lock(bench_.mutex);
+    bench_.stored.push_back(std::move(one));
+  }
+
+ private:
+  Bench& bench_;
+  const bool check_;
+  Stored one_;
+  base::Bytes plain_ = base::Bytes(kFrame), packed_ = base::Bytes(kFrame + 4096);
+  base::Bytes again_ = base::Bytes(kFrame), sealed_ = base::Bytes(kFrame + 4096);
+  codec::Compressor compressor_{3};
+  codec::Decompressor decompressor_;
+  codec::Hmac hmac_{bench_.key};
+  codec::Aead aead_{bench_.key};
+  std::array<std::byte, 12> nonce_{};
+};
+
+void full(Bench& bench, bool check) {
+  base::Bytes buffer(kFrame);
+  Writer writer(bench, check);
+  for (std::uint64_t window = 0; read_window(bench, buffer, window);) {
+    for (std::uint64_t i = 0; i < kFrame / kBlock; ++i) {
+      const auto block = base::ByteView(buffer).subspan(i * kBlock, kBlock);
+      if (base::is_zero(block)) continue;
+      codec::fingerprint(bench.secret, block);
+      writer.add(window * (kFrame / kBlock) + i, block);
+    }
+    writer.write();
   }
 }
 
 void scan(Bench& bench) {
   base::Bytes buffer(kFrame);
   for (std::uint64_t window = 0; read_window(bench, buffer, window);) {
-    for (std::uint64_t i = 0; i < kFrame; i += kBlock) {
-      codec::fingerprint(bench.secret, base::ByteView(buffer).subspan(i, kBlock));
+    for (std::uint64_t i = 0; i < kFrame / kBlock; ++i) {
+      bench.base[window * (kFrame / kBlock) + i] =
+          codec::fingerprint(bench.secret, base::ByteView(buffer).subspan(i * kBlock, kBlock));
     }
   }
 }
 
-void restore(Bench& bench, int out) {
+// A scan that stores the blocks whose fingerprint is not the base's.
+void changed(Bench& bench) {
+  base::Bytes buffer(kFrame);
+  Writer writer(bench, true);
+  for (std::uint64_t window = 0; read_window(bench, buffer, window);) {
+    for (std::uint64_t i = 0; i < kFrame / kBlock; ++i) {
+      const auto block = base::ByteView(buffer).subspan(i * kBlock, kBlock);
+      const auto number = window * (kFrame / kBlock) + i;
+      const auto seen = codec::fingerprint(bench.secret, block);
+      bench.differs[number] = seen != bench.base[number];
+      if (bench.differs[number] && !base::is_zero(block)) writer.add(number, block);
+    }
+    writer.write();
+  }
+}
+
+// All blocks, or only those that differ.
+void restore(Bench& bench, int out, bool all) {
   base::Bytes sealed(kFrame + 4096), payload(kFrame + 4096), plain(kFrame);
   codec::Decompressor decompressor;
   codec::Aead aead(bench.key);
@@ -161,11 +202,13 @@ void restore(Bench& bench, int out) {
     const auto n = bench.next.fetch_add(1);
     if (n >= bench.stored.size()) return;
     const auto& one = bench.stored[n];
+    const auto wanted = [&](std::uint64_t block) { return all || bench.differs[block] != 0; };
+    if (std::none_of(one.blocks.begin(), one.blocks.end(), wanted)) continue;
     if (pread(bench.scratch, sealed.data(), one.size, static_cast<off_t>(one.offset)) !=
         static_cast<ssize_t>(one.size)) {
       die("read");
     }
-    base::store(nonce.data(), one.window);
+    base::store(nonce.data(), one.blocks.front());
     const auto opened = base::MutableBytes(payload).first(one.size - codec::Aead::kTag);
     if (!aead.open(nonce, {}, base::ByteView(sealed).first(one.size), opened)) die("tag");
     base::ByteView data = opened;
@@ -176,12 +219,20 @@ void restore(Bench& bench, int out) {
     }
     for (std::size_t i = 0; i < one.blocks.size();) {
       auto last = i;
-      while (last + 1 < one.blocks.size() && one.blocks[last + 1] == one.blocks[last] + 1) ++last;
+      const auto end = one.blocks.size();
+      while (last + 1 < end && one.blocks[last + 1] == one.blocks[last] + 1 &&
+             wanted(one.blocks[last + 1]) == wanted(one.blocks[i])) {
+        ++last;
+      }
+      if (!wanted(one.blocks[i])) {
+        i = last + 1;
+        continue;
+      }
       const auto run = data.subspan(i * kBlock, (last + 1 - i) * kBlock);
       for (std::uint64_t at = 0; at < run.size(); at += kBlock) {
         codec::fingerprint(bench.secret, run.subspan(at, kBlock));
       }
-      const auto to = one.window * kFrame + one.blocks[i] * kBlock;
+      const auto to = one.blocks[i] * kBlock;
       if (pwrite(out, run.data(), run.size(), static_cast<off_t>(to)) !=
           static_cast<ssize_t>(run.size())) {
         die("write");
@@ -255,26 +306,40 @@ void primitives(Bench& bench, const char* path) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  if (argc < 4) return std::fputs("usage: limit IMAGE SCRATCH SAMPLE [THREADS]\n", stderr), 2;
+  if (argc < 5) {
+    return std::fputs("usage: limit IMAGE CHANGED SCRATCH SAMPLE [THREADS]\n", stderr), 2;
+  }
   Bench bench;
-  bench.image = open(argv[1], O_RDONLY | O_CLOEXEC);
-  bench.scratch = open(argv[2], O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+  const int image = bench.image = open(argv[1], O_RDONLY | O_CLOEXEC);
+  const int later = open(argv[2], O_RDONLY | O_CLOEXEC);
+  bench.scratch = open(argv[3], O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
   struct stat info {};
-  if (bench.image < 0 || bench.scratch < 0 || fstat(bench.image, &info) != 0) die("open");
+  if (image < 0 || later < 0 || bench.scratch < 0 || fstat(image, &info) != 0) die("open");
   bench.size = static_cast<std::uint64_t>(info.st_size);
+  bench.base.resize((bench.size / kFrame + 1) * (kFrame / kBlock));
+  bench.differs.resize(bench.base.size());
   bench.threads =
-      argc > 4 ? static_cast<unsigned>(std::atoi(argv[4])) : std::thread::hardware_concurrency();
-  primitives(bench, argv[3]);
-  phase(bench, "scan", scan);
-  phase(bench, "full_unchecked", [](Bench& b) { full(b, false); });
-  bench.end = 0;
-  bench.stored.clear();
-  phase(bench, "full", [](Bench& b) { full(b, true); });
-  const std::string restored = std::string(argv[2]) + ".restored";
+      argc > 5 ? static_cast<unsigned>(std::atoi(argv[5])) : std::thread::hardware_concurrency();
+  primitives(bench, argv[4]);
+  const std::string restored = std::string(argv[3]) + ".restored";
   const int out = open(restored.c_str(), O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
   if (out < 0 || ftruncate(out, info.st_size) != 0) die("target");
-  phase(bench, "restore", [out](Bench& b) { restore(b, out); });
+  phase(bench, "scan", scan);
+  bench.image = later;
+  phase(bench, "changed", changed);
+  bench.image = image;
+  bench.stored.clear();
+  phase(bench, "full_unchecked", [](Bench& b) { full(b, false); });
+  bench.stored.clear();
+  phase(bench, "full", [](Bench& b) { full(b, true); });
+  phase(bench, "restore", [out](Bench& b) { restore(b, out, true); });
+  // The changed blocks alone, over that file, and flushed: a restore in place behind its scan.
+  fsync(out);
+  phase(bench, "restore_changed", [out](Bench& b) {
+    restore(b, out, false);
+    if (fdatasync(out) != 0) die("flush");
+  });
   unlink(restored.c_str());
-  unlink(argv[2]);
+  unlink(argv[3]);
   return 0;
 }
