@@ -251,7 +251,8 @@ Task<Result<void>> Backup::make_map() {
 Task<Result<void>> Backup::walk() {
   counts_ = {};
   bad_.clear();
-  job_.meter.done = 0;
+  auto& meter = job_.meter;
+  for (auto* counter : {&meter.done, &meter.fresh, &meter.changed, &meter.unchanged}) *counter = 0;
   turn_.restart();
   numbers_ = 0;
   broken_ = false;

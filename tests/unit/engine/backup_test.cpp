@@ -76,10 +76,12 @@ TEST_CASE("a parent whose refs are lost is no parent; the snapshot after it is w
   const auto report = vault.backup(volume, small_blocks());
   CHECK(report.warnings == std::vector<std::string>{"parent_damaged"});
   CHECK(report.snapshot.blocks.fresh == 0);
+  CHECK(vault.meter_unchanged == 0);  // what the walk with the parent had counted is forgotten
   MemoryVolume out;
   vault.restore(vault.snapshot(), out);
   CHECK((out.bytes == volume.bytes));
   CHECK(vault.backup(volume, small_blocks()).warnings.empty());
+  CHECK(vault.meter_unchanged == volume.bytes.size());
 }
 
 TEST_CASE("who uses a source says that it is in use; force backs it up and says so") {

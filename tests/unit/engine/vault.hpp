@@ -42,6 +42,7 @@ class Vault {
     provider::Client client(*env, store);
     Job job{*env, client, repository, memory_max};
     auto report = run(engine::backup(job, volume, options));
+    meter_unchanged = job.meter.unchanged;
     return report;
   }
   store::Snapshot snapshot(const std::string& name = "volume@latest") {
@@ -118,6 +119,7 @@ class Vault {
   std::uint64_t memory_max = 64u << 20;
   store::Repository repository;
   std::uint64_t meter_done = 0, meter_total = 0;  // of the last restore
+  std::uint64_t meter_unchanged = 0;              // of the last backup
 
  private:
   store::Repository make() {
