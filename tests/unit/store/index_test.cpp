@@ -550,6 +550,7 @@ TEST_SUITE("store/index") {
     CHECK(second.found >= count - count / 20);
     const auto packs = first.writer.packs();
     CHECK(world.client.traffic().gets - before <= world.keys("index/").size() + 8 * packs);
+    world.run(second.finish());
     check_places(second);
   }
 
