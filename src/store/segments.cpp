@@ -84,7 +84,6 @@ base::Task<Result<void>> Segments::load(format::SessionId own) {
   if (found.filter && bytes > 0) filters_.push_back(*std::move(found.filter));
   hooks_ = std::move(found.hooks);
   for (auto& segment : found.segments) add(std::move(segment));
-  filtered_ = entries_;
   loaded_ = true;
   co_return Result<void>();
 }
@@ -193,12 +192,11 @@ void Segments::add(const format::BlockPrefix& prefix) {
     hooks_->add(prefix, static_cast<std::uint32_t>(segments_.size() - 1));
   } else {
     open_filter().add(prefix);
-    ++filtered_;
   }
 }
 
 base::Task<Result<void>> Segments::make_room() {
-  if (hooks_ || !is_crowded(filtered_)) co_return Result<void>();
+  if (hooks_ || !is_crowded(entries_)) co_return Result<void>();
   Loading into;
   into.hooks.emplace(filter_bytes_max_);
   for (std::size_t i = 0; i < segments_.size(); ++i) {

@@ -105,7 +105,6 @@ class Segments {
   std::vector<std::shared_ptr<Segment>> segments_;
   Pointer recent_;  // where the last answer came from: asked first
   std::vector<Bloom> filters_;
-  std::uint64_t filtered_ = 0;  // entries
   std::optional<Hooks> hooks_;  // then there are no filters
   Cache records_;
   std::uint64_t entries_ = 0, damaged_ = 0;
