@@ -4,13 +4,15 @@
 
 Alone: g++ and clang++ accept it twice in one file, with all warnings as errors. No third party:
 `-H` names no Boost, OpenSSL, zstd or xxHash file. Little: CPU time of at most 1.3 times that of a
-file with the standard includes it and our headers under it name (median of 5 runs, taken in turn).
+file with the standard includes it and our headers under it name: the least of 5 runs each, taken in
+turn. A neighbour on the machine only ever adds to such a time, so what looks too much is run again,
+up to 30 times, before it is believed.
 """
 
+import math
 import pathlib
 import re
 import resource
-import statistics
 import subprocess
 import sys
 import tempfile
@@ -23,6 +25,7 @@ FOREIGN = re.compile(r"/(boost|openssl|CLI|fmt)/|/(zstd|zdict|xxhash|xxh3)\.h")
 INCLUDE = re.compile(r"^[ \t]*#[ \t]*include[ \t]*<([^>]+)>", re.M)
 TIMES_MAX = 1.3
 RUNS = 5
+RUNS_MAX = 30
 
 
 def standard_includes(header, seen):
@@ -51,11 +54,13 @@ def times_of_standard(folder, name, standard):
     alone.write_text(f"#include <{name}>\n")
     base.write_text("".join(f"#include <{include}>\n" for include in standard))
     command = [*COMPILERS[0], *FLAGS]
-    mine, theirs = [], []
-    for _ in range(RUNS):
-        mine.append(compile_file(command, alone)[0])
-        theirs.append(compile_file(command, base)[0])
-    return statistics.median(mine), statistics.median(theirs)
+    mine = theirs = math.inf
+    for run in range(RUNS_MAX):
+        if run >= RUNS and mine <= TIMES_MAX * theirs:
+            break
+        mine = min(mine, compile_file(command, alone)[0])
+        theirs = min(theirs, compile_file(command, base)[0])
+    return mine, theirs
 
 
 def faults_of(folder, name):
