@@ -58,10 +58,12 @@ snapvault::Rates read_rates(const Globals& globals) {
     if (name == "upload") rates.upload = size;
     if (name == "download") rates.download = size;
     if (name == "read") rates.read = size;
+    if (name == "requests") rates.requests = size;
   };
   set("upload", globals.limit_upload);
   set("download", globals.limit_download);
   set("read", globals.limit_read);
+  set("requests", globals.limit_requests);
   if (globals.limits_file.empty()) return rates;
   std::ifstream file(globals.limits_file);
   if (!file) wrong_usage("--limits-file: cannot read " + globals.limits_file);

@@ -30,7 +30,7 @@ struct Globals {
   bool json = false;
   bool quiet = false;
   bool progress_json = false;
-  std::string limit_upload, limit_download, limit_read, limits_file;
+  std::string limit_upload, limit_download, limit_read, limit_requests, limits_file;
   std::string memory_max = "256M";
   unsigned cpu_threads = 0;
   std::stop_token stop;

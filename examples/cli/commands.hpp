@@ -17,6 +17,7 @@ void add_restore_command(CLI::App& app, Globals& globals, Run& run);
 void add_listing_commands(CLI::App& app, Globals& globals,
                           Run& run);  // list, show, catalog, diff, delete
 void add_verify_command(CLI::App& app, Globals& globals, Run& run);
+void add_doctor_command(CLI::App& app, Globals& globals, Run& run);
 void add_completion_command(CLI::App& app, Globals& globals, Run& run);
 
 // For --version: ours, and what is linked.

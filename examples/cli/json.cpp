@@ -25,6 +25,16 @@ json::array range_array(const std::vector<snapvault::ByteRange>& ranges) {
   return out;
 }
 
+json::object traffic_object(const snapvault::Traffic& traffic) {
+  return {{"gets", traffic.gets},
+          {"puts", traffic.puts},
+          {"lists", traffic.lists},
+          {"removes", traffic.removes},
+          {"stats", traffic.stats},
+          {"bytes_up", traffic.bytes_up},
+          {"bytes_down", traffic.bytes_down}};
+}
+
 json::object snapshot_object(const snapvault::SnapshotInfo& info) {
   json::object out;
   out["snapshot"] = info.id;
@@ -69,7 +79,8 @@ std::string to_json(const std::string& what, const snapvault::Error& error) {
                   {"message", error.message()},
                   {"hint", error.hint()},
                   {"subject", error.subject()},
-                  {"request_id", error.request_id()}};
+                  {"request_id", error.request_id()},
+                  {"native", error.native()}};
   return json::serialize(out);
 }
 
@@ -77,6 +88,7 @@ std::string to_json(const snapvault::BackupReport& report) {
   auto out = snapshot_object(report.snapshot);
   out["dedup"] = report.dedup;
   out["requests"] = report.requests;
+  out["traffic"] = traffic_object(report.traffic);
   out["pack_size"] = report.pack_size;
   out["audit_failed"] = report.audit_failed;
   out["audit_chance"] = report.audit_chance;
@@ -101,6 +113,7 @@ std::string to_json(const snapvault::RestoreReport& report, const snapvault::Sna
   out["frames"] = report.frames;
   out["gap_bytes"] = report.gap_bytes;
   out["requests"] = report.requests;
+  out["traffic"] = traffic_object(report.traffic);
   out["marked"] = range_array(report.bad);
   out["seconds"] = report.seconds;
   return json::serialize(out);
@@ -116,6 +129,7 @@ std::string to_json(const snapvault::VerifyReport& report) {
   out["blocks"] = report.blocks;
   out["bytes"] = report.bytes;
   out["requests"] = report.requests;
+  out["traffic"] = traffic_object(report.traffic);
   json::array objects;
   for (const auto& object : report.objects) {
     objects.push_back(
@@ -169,6 +183,22 @@ std::string to_json(const snapvault::RepositoryInfo& info) {
   out["full_every"] = info.full_every;
   out["protect_parents"] = info.protect_parents;
   return json::serialize(out);
+}
+
+std::string to_json(const std::vector<snapvault::Finding>& findings) {
+  json::array out;
+  bool good = true;
+  for (const auto& finding : findings) {
+    good = good && finding.state != snapvault::Finding::State::bad;
+    out.push_back(json::object{{"topic", finding.topic},
+                               {"state", show_state(finding.state)},
+                               {"detail", finding.detail},
+                               {"hint", finding.hint}});
+  }
+  json::object all;
+  all["good"] = good;
+  all["findings"] = std::move(out);
+  return json::serialize(all);
 }
 
 std::string to_json(const std::vector<snapvault::ByteRange>& ranges) {

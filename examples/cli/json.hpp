@@ -15,6 +15,7 @@ std::string to_json(const snapvault::VerifyReport& report);
 std::string to_json(const snapvault::SnapshotInfo& snapshot);
 std::string to_json(const std::vector<snapvault::SnapshotInfo>& snapshots);
 std::string to_json(const snapvault::RepositoryInfo& info);
+std::string to_json(const std::vector<snapvault::Finding>& findings);
 std::string to_json(const std::vector<snapvault::ByteRange>& ranges);
 std::string to_json(const std::vector<snapvault::Extent>& extents);
 std::string to_json(const snapvault::Progress& progress, const char* job);

@@ -1,6 +1,8 @@
 // snapvault: the example program. It contains no backup logic: every command is a few calls of the
 // public API.
 #include <fmt/format.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
 
 #include <cstdio>
 #include <exception>
@@ -26,8 +28,9 @@ void add_globals(CLI::App& app, cli::Globals& globals) {
   app.add_option("--limit-upload", globals.limit_upload, "Bytes a second, such as 50M");
   app.add_option("--limit-download", globals.limit_download, "Bytes a second");
   app.add_option("--limit-read", globals.limit_read, "Bytes a second read from sources");
+  app.add_option("--limit-requests", globals.limit_requests, "Requests a second to the store");
   app.add_option("--limits-file", globals.limits_file,
-                 "Lines upload=50M, download=, read=; read again on SIGHUP");
+                 "Lines upload=50M, download=, read=, requests=; read again on SIGHUP");
   app.add_option("--memory-max", globals.memory_max, "Bound on memory (default 256M)");
   app.add_option("--cpu-threads", globals.cpu_threads, "Threads that compute (default: all cores)");
 }
@@ -38,6 +41,7 @@ void add_commands(CLI::App& app, cli::Globals& globals, cli::Run& run) {
   add_restore_command(app, globals, run);
   add_listing_commands(app, globals, run);
   add_verify_command(app, globals, run);
+  add_doctor_command(app, globals, run);
   add_completion_command(app, globals, run);
   app.require_subcommand(1);
   app.fallthrough();
@@ -47,9 +51,17 @@ void add_commands(CLI::App& app, cli::Globals& globals, cli::Run& run) {
   }
 }
 
+// Keys and credentials are in memory: a crash leaves no core file, whoever would write it.
+void forbid_core_files() {
+  const rlimit none{0, 0};
+  ::setrlimit(RLIMIT_CORE, &none);
+  ::prctl(PR_SET_DUMPABLE, 0);
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
+  forbid_core_files();
   cli::Globals globals;
   std::stop_source stop;
   globals.stop = stop.get_token();

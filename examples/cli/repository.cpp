@@ -18,6 +18,7 @@ struct Init {
   std::string compression = "zstd:3";
   std::uint32_t full_every = 7;
   bool protect_parents = false;
+  bool create_bucket = false;
 };
 
 Status run_init(const Globals& globals, const Init& init) {
@@ -32,6 +33,7 @@ Status run_init(const Globals& globals, const Init& init) {
   options.compression = init.compression;
   options.full_every = init.full_every;
   options.protect_parents = init.protect_parents;
+  options.create_bucket = init.create_bucket;
   options.runtime = runtime_of(globals);
   const auto repository =
       need("init", snapvault::Repository::init(repository_url(globals), options));
@@ -208,6 +210,8 @@ void add_repository_commands(CLI::App& app, Globals& globals, Run& run) {
   init->add_option("--full-every", options->full_every, "Every n-th backup is full; 0 = never");
   init->add_flag("--protect-parents", options->protect_parents,
                  "Refuse to delete what others are incremental to");
+  init->add_flag("--create-bucket", options->create_bucket,
+                 "Make the bucket or container if it is not there");
   init->callback([&globals, &run, options] {
     run = [&globals, options] { return run_init(globals, *options); };
   });

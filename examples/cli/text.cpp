@@ -84,6 +84,20 @@ std::optional<std::int64_t> parse_time(const std::string& text) {
   return std::nullopt;
 }
 
+const char* show_state(snapvault::Finding::State state) {
+  switch (state) {
+    case snapvault::Finding::State::good:
+      return "good";
+    case snapvault::Finding::State::warning:
+      return "warning";
+    case snapvault::Finding::State::bad:
+      return "bad";
+    case snapvault::Finding::State::untried:
+      return "untried";
+  }
+  return "untried";
+}
+
 std::string printable(std::string_view text) {
   std::string out;
   for (const char c : text) {

@@ -24,6 +24,14 @@ struct Progress {
   double seconds = 0;              // since the job began
 };
 
+// What a job asked of the store: calls of the provider, by kind, and bytes of objects. Repeats of a
+// request that failed and the parts of a large object count as the one call they belong to.
+struct Traffic {
+  std::uint64_t gets = 0, puts = 0, lists = 0, removes = 0, stats = 0, syncs = 0;
+  std::uint64_t bytes_up = 0, bytes_down = 0;
+  std::uint64_t requests() const noexcept { return gets + puts + lists + removes + stats; }
+};
+
 // Called on a library thread, one call at a time, at least every `progress_period_ms` while the job
 // runs and once with Phase::done at its end. It must not block for long; what it throws is dropped.
 using ProgressFunction = std::function<void(const Progress&)>;

@@ -121,15 +121,35 @@ struct Capabilities {
   std::string weak_because;
 };
 
+// One thing that examine() looked at.
+struct Finding {
+  enum class State : std::uint32_t { good = 0, warning = 1, bad = 2, untried = 3 };
+  std::string topic;  // credentials, region, clock, tls, rights, capabilities, throughput, ...
+  State state = State::good;
+  std::string detail;  // one sentence, without a secret
+  std::string hint;    // what to do about it, or empty
+};
+
+// What an address cannot say.
+struct StoreOptions {
+  // Hosts ("login.example.org") besides Google's own that a Google credentials file may name in its
+  // token_uri: the key's signature is sent there. The endpoint that the address names is one too.
+  std::vector<std::string> token_hosts = {};
+};
+
 // Thread safety: every function may be called from any thread at any time. Requests may run at
 // once and complete in any order. The destructor is called only after every completion ran.
 class SNAPVAULT_EXPORT Provider {
  public:
   virtual ~Provider();
 
-  // Opens the store at `url`: "file:///path", a bare path, or "memory:NAME" (in this process).
-  // Does not touch the store. Errors: invalid_argument (reason bad_url), unsupported (scheme).
-  static Result<std::shared_ptr<Provider>> open(const std::string& url);
+  // Opens the store at `url`: "file:///path", a bare path, "memory:NAME" (in this process),
+  // "s3://bucket/prefix", "azure://container/prefix", "gs://bucket/prefix" or
+  // "swift://container/prefix", with options behind a '?' (README.md, "Stores"). Does not touch the
+  // store. Errors: invalid_argument (reason bad_url), unsupported (scheme), unauthenticated (reason
+  // no_credential: nothing in the environment says who we are).
+  static Result<std::shared_ptr<Provider>> open(const std::string& url,
+                                                const StoreOptions& options = {});
 
   virtual Capabilities capabilities() const = 0;
 
@@ -152,6 +172,19 @@ class SNAPVAULT_EXPORT Provider {
 
   // Every put that completed before this call is durable once it succeeds.
   virtual void sync(RequestLimits limits, Completion<void> done) = 0;
+
+  // Called once before the first put of a repository that is opened for writing: a store that has
+  // to find out what it can do (whether racing creates have one winner) does so now, and
+  // capabilities() tells from then on. Does nothing here.
+  virtual void prepare(RequestLimits limits, Completion<void> done);
+
+  // Makes the bucket or container that the address names, if it is not there. Does nothing here.
+  virtual void create_root(RequestLimits limits, Completion<void> done);
+
+  // Looks at everything that can be wrong with the way to the store and the rights there, and says
+  // what it found: never fails because something is wrong. Writes and removes a few objects below
+  // "doctor/" of the root. Here: what capabilities() says.
+  virtual void examine(RequestLimits limits, Completion<std::vector<Finding>> done);
 };
 
 }  // namespace snapvault

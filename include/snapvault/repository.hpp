@@ -77,6 +77,7 @@ struct OpenOptions {
   std::optional<RawKey> raw_key = {};
   KeyCallback key = {};
   Access access = Access::append;
+  StoreOptions store = {};              // for open(url)
   std::optional<Runtime> runtime = {};  // default: Runtime::shared()
 };
 
@@ -90,6 +91,8 @@ struct InitOptions {
   std::string compression = "zstd:3";   // "none" or "zstd:1" to "zstd:19"
   std::uint32_t full_every = 7;         // every n-th backup of a source is full; 0 = never
   bool protect_parents = false;         // refuse to delete a snapshot that is a parent
+  bool create_bucket = false;           // make the bucket or container if it is not there
+  StoreOptions store = {};              // for init(url)
   std::optional<Runtime> runtime = {};
 };
 
@@ -143,6 +146,7 @@ struct BackupOptions {
   std::string compression = {};       // default: the repository's
   std::map<std::string, std::string> tags = {};
   std::map<std::string, std::string> attributes = {};
+  std::optional<JobRates> rates = {};  // default: only those of the Runtime
   std::stop_token stop = {};
   ProgressFunction on_progress = {};
   std::uint32_t progress_period_ms = 500;
@@ -151,6 +155,7 @@ struct BackupOptions {
 struct BackupReport {
   SnapshotInfo snapshot;
   std::uint64_t requests = 0;
+  Traffic traffic = {};
   std::uint64_t pack_size = 0;        // in force; smaller than set if memory_max asks for it
   std::string dedup;                  // exact or sampled
   bool audit_failed = false;          // hidden changes were found: everything was read
@@ -172,6 +177,7 @@ struct VerifyOptions {
   VerifyDepth depth = VerifyDepth::structure;
   double sample_percent = 5;  // of the frames, for VerifyDepth::sample
   bool record_damage = true;  // so that the next incremental heals it (needs Access::append)
+  std::optional<JobRates> rates = {};  // default: only those of the Runtime
   std::stop_token stop = {};
   ProgressFunction on_progress = {};
   std::uint32_t progress_period_ms = 500;
@@ -189,11 +195,19 @@ struct DamagedSnapshot {
 struct VerifyReport {
   std::uint64_t snapshots = 0, packs = 0, nodes = 0, frames = 0, blocks = 0, bytes = 0;
   std::uint64_t requests = 0;
+  Traffic traffic = {};
   std::vector<DamagedObject> objects;
   std::vector<DamagedSnapshot> affected;
   bool clean() const noexcept { return objects.empty() && affected.empty(); }
   double seconds = 0;
 };
+
+// What is right and wrong with the way to the store at `url`: credentials, clock, rights, what the
+// store can do, how fast it is. Writes and removes a few objects. Blocks. Errors: those of
+// Provider::open, cancelled; what is wrong with the store is in the findings.
+SNAPVAULT_EXPORT Result<std::vector<Finding>> examine_store(const std::string& url,
+                                                            const StoreOptions& options = {},
+                                                            std::stop_token stop = {});
 
 // An open repository. Movable; copies are not made, share it by reference.
 class SNAPVAULT_EXPORT Repository {

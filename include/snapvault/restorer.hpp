@@ -7,6 +7,7 @@
 #include <vector>
 
 #include <snapvault/progress.hpp>
+#include <snapvault/runtime.hpp>
 #include <snapvault/snapshot.hpp>
 #include <snapvault/source.hpp>
 
@@ -25,6 +26,7 @@ struct RestoreOptions {
   // Go on past damage: good data is restored, bad ranges are left untouched and listed in the
   // report, and the result is data_loss (reason bad_extents) only if this is false.
   bool keep_going = false;
+  std::optional<JobRates> rates = {};  // default: only those of the Runtime
   std::stop_token stop = {};
   ProgressFunction on_progress = {};
   std::uint32_t progress_period_ms = 500;
@@ -39,6 +41,7 @@ struct RestoreReport {
   std::uint64_t frames = 0;           // fetched, each once
   std::uint64_t gap_bytes = 0;        // fetched between frames and not used
   std::uint64_t requests = 0;
+  Traffic traffic = {};
   std::vector<ByteRange> bad;  // not restored: damaged, or unreadable when backed up
   double seconds = 0;
 };

@@ -12,11 +12,28 @@
 
 namespace snapvault {
 
-// Bytes a second; 0 = no limit. Changed while jobs run with Runtime::set_rates.
+// Bytes a second; 0 = no limit. Changed while jobs run with Runtime::set_rates or JobRates::set.
 struct Rates {
   std::uint64_t upload = 0;
   std::uint64_t download = 0;
-  std::uint64_t read = 0;  // from sources
+  std::uint64_t read = 0;      // from sources
+  std::uint64_t requests = 0;  // to the store, in requests a second
+};
+
+// The rates of one job, beside those that its Runtime has for all: the lower one counts. Given to a
+// job in its options and changed while it runs. Copies share the rates; jobs that are given the
+// same one, of one Runtime, share them too. Thread safety: any thread.
+class SNAPVAULT_EXPORT JobRates {
+ public:
+  explicit JobRates(const Rates& rates = {});
+  void set(const Rates& rates) noexcept;
+  Rates get() const noexcept;
+
+  struct State;  // internal
+  const std::shared_ptr<State>& state() const noexcept { return state_; }
+
+ private:
+  std::shared_ptr<State> state_;
 };
 
 struct RuntimeOptions {

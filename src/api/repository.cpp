@@ -63,19 +63,29 @@ Result<store::Policy> make_policy(const InitOptions& options) {
   return policy;
 }
 
+// A store is asked what it can do only by those who are going to write.
 Task<Result<store::Repository>> open_on_loop(Runtime::State& runtime,
                                              std::shared_ptr<Provider> provider,
-                                             store::Unlock unlock) {
+                                             store::Unlock unlock, Access access) {
   auto client = runtime.client(provider, {});
   auto opening = store::open(client, std::move(unlock));
   auto opened = co_await std::move(opening);
+  if (!opened || access == Access::read) co_return opened;
+  auto preparing = client.prepare();
+  SV_CO_CHECK(std::move(preparing));
   co_return opened;
 }
 
 Task<Result<store::Repository>> init_on_loop(Runtime::State& runtime,
                                              std::shared_ptr<Provider> provider, store::Lock lock,
-                                             store::Policy policy) {
+                                             store::Policy policy, bool create_bucket) {
   auto client = runtime.client(provider, {});
+  if (create_bucket) {
+    auto creating = client.create_root();
+    SV_CO_CHECK(std::move(creating));
+  }
+  auto preparing = client.prepare();
+  SV_CO_CHECK(std::move(preparing));
   auto making = store::init(client, std::move(lock), std::move(policy));
   auto made = co_await std::move(making);
   co_return made;
@@ -130,7 +140,7 @@ Repository::~Repository() = default;
 
 Result<Repository> Repository::init(const std::string& url, const InitOptions& options) {
   return base::answer([&]() -> Result<Repository> {
-    SV_TRY(auto provider, Provider::open(url));
+    SV_TRY(auto provider, Provider::open(url, options.store));
     SV_TRY(auto repository, init(std::move(provider), options));
     repository.state_->url = url;
     return repository;
@@ -145,8 +155,9 @@ Result<Repository> Repository::init(std::shared_ptr<Provider> provider,
     SV_CHECK(runtime.state()->check_alive());
     SV_TRY(auto lock, make_lock(options));
     auto& shared = *runtime.state();
-    SV_TRY(auto made, base::run_sync(*shared.env, init_on_loop(shared, provider, std::move(lock),
-                                                               std::move(policy))));
+    SV_TRY(auto made,
+           base::run_sync(*shared.env, init_on_loop(shared, provider, std::move(lock),
+                                                    std::move(policy), options.create_bucket)));
     return Repository(std::make_shared<State>(
         State{runtime.state(), std::move(provider), Access::manage, std::move(made)}));
   });
@@ -154,7 +165,7 @@ Result<Repository> Repository::init(std::shared_ptr<Provider> provider,
 
 Result<Repository> Repository::open(const std::string& url, const OpenOptions& options) {
   return base::answer([&]() -> Result<Repository> {
-    SV_TRY(auto provider, Provider::open(url));
+    SV_TRY(auto provider, Provider::open(url, options.store));
     SV_TRY(auto repository, open(std::move(provider), options));
     repository.state_->url = url;
     return repository;
@@ -174,9 +185,20 @@ Result<Repository> Repository::open(std::shared_ptr<Provider> provider,
     if (options.key.unwrap) unlock.unwrap = options.key.unwrap;
     auto& shared = *runtime.state();
     SV_TRY(auto opened,
-           base::run_sync(*shared.env, open_on_loop(shared, provider, std::move(unlock))));
+           base::run_sync(*shared.env,
+                          open_on_loop(shared, provider, std::move(unlock), options.access)));
     return Repository(std::make_shared<State>(
         State{runtime.state(), std::move(provider), options.access, std::move(opened)}));
+  });
+}
+
+Result<std::vector<Finding>> examine_store(const std::string& url, const StoreOptions& options,
+                                           std::stop_token stop) {
+  return base::answer([&]() -> Result<std::vector<Finding>> {
+    SV_TRY(auto provider, Provider::open(url, options));
+    SV_TRY(const auto runtime, Runtime::shared());
+    auto client = runtime.state()->client(provider, std::move(stop));
+    return base::run_sync(*runtime.state()->env, client.examine());
   });
 }
 

@@ -30,10 +30,12 @@ template <class Report, class Options, class Work>
 base::Task<Result<Report>> job_on_loop(Repository::State& state, const Options& options,
                                        Work& work) {
   const auto started = state.env().monotonic();
-  auto client = state.client(options.stop);
+  auto* own = options.rates ? options.rates->state().get() : nullptr;
+  auto client = state.client(options.stop, own);
   auto repository = state.repository;
-  engine::Job job{state.env(),          client,      repository, state.runtime->memory_max,
-                  &state.runtime->read, options.stop};
+  engine::Job job{state.env(), client, repository, state.runtime->memory_max};
+  job.read_rates = {&state.runtime->read, own ? &own->read : nullptr};
+  job.stop = options.stop;
   job.meter.waiting = true;
   auto working = in_turn<Report>(state, job, work);
   auto reporting = engine::with_progress(job, options.on_progress, options.progress_period_ms,

@@ -44,15 +44,25 @@ Runtime make_runtime(std::shared_ptr<base::Env> env, std::uint64_t memory_max) {
   return Runtime(std::make_shared<Runtime::State>(std::move(env), memory_max));
 }
 
-void Runtime::set_rates(const Rates& rates) noexcept {
-  state_->upload.set(rates.upload);
-  state_->download.set(rates.download);
-  state_->read.set(rates.read);
+void set(const Rates& from, provider::StoreRates& to, base::TokenBucket& read) noexcept {
+  to.upload.set(from.upload);
+  to.download.set(from.download);
+  to.requests.set(from.requests);
+  read.set(from.read);
 }
 
-Rates Runtime::rates() const noexcept {
-  return {state_->upload.rate(), state_->download.rate(), state_->read.rate()};
+Rates get(const provider::StoreRates& from, const base::TokenBucket& read) noexcept {
+  return {from.upload.rate(), from.download.rate(), read.rate(), from.requests.rate()};
 }
+
+void Runtime::set_rates(const Rates& rates) noexcept {
+  snapvault::set(rates, state_->rates, state_->read);
+}
+Rates Runtime::rates() const noexcept { return snapvault::get(state_->rates, state_->read); }
+
+JobRates::JobRates(const Rates& rates) : state_(std::make_shared<State>()) { set(rates); }
+void JobRates::set(const Rates& rates) noexcept { snapvault::set(rates, *state_, state_->read); }
+Rates JobRates::get() const noexcept { return snapvault::get(*state_, state_->read); }
 
 std::uint64_t Runtime::memory_max() const noexcept { return state_->memory_max; }
 

@@ -25,6 +25,13 @@ namespace snapvault {
 // Jobs that move data at once; more wait in order. Each takes up to 9/16 of memory_max.
 inline constexpr std::uint64_t kJobsAtOnce = 2;
 
+struct JobRates::State : provider::StoreRates {
+  base::TokenBucket read;
+};
+// Sets the rates of a runtime or of a job, and tells them.
+void set(const Rates& from, provider::StoreRates& to, base::TokenBucket& read) noexcept;
+Rates get(const provider::StoreRates& from, const base::TokenBucket& read) noexcept;
+
 struct Runtime::State {
   State(std::shared_ptr<base::Env> environment, std::uint64_t memory)
       : env(std::move(environment)), memory_max(memory) {}
@@ -36,16 +43,18 @@ struct Runtime::State {
                  "this handle belongs to the parent of this process; open the repository again");
   }
 
-  provider::Client client(const std::shared_ptr<Provider>& provider, std::stop_token stop) {
+  provider::Client client(const std::shared_ptr<Provider>& provider, std::stop_token stop,
+                          JobRates::State* own = nullptr) {
     provider::Client out(*env, provider, std::move(stop));
-    out.set_rates(&upload, &download);
+    out.set_rates(&rates, own);
     return out;
   }
 
   std::shared_ptr<base::Env> env;
   std::uint64_t memory_max;
   base::Line jobs{kJobsAtOnce};
-  base::TokenBucket upload, download, read;
+  provider::StoreRates rates;
+  base::TokenBucket read;
   pid_t pid = getpid();
 };
 
@@ -61,8 +70,8 @@ struct Repository::State {
   std::string url = {};
 
   base::Env& env() const noexcept { return *runtime->env; }
-  provider::Client client(std::stop_token stop = {}) const {
-    return runtime->client(provider, std::move(stop));
+  provider::Client client(std::stop_token stop = {}, JobRates::State* own = nullptr) const {
+    return runtime->client(provider, std::move(stop), own);
   }
   // precondition_failed (forked), permission_denied (access, read_only).
   Result<void> check(Access needed) const;

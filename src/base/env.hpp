@@ -46,6 +46,8 @@ class Env {
   virtual void arm(Timer& timer) noexcept = 0;
   virtual void cancel(Timer& timer) noexcept = 0;
 
+  // Makes sure that posted work runs. Throws std::system_error if no thread can be had. Any thread.
+  virtual void start() = 0;
   // Blocks the calling thread, which must be none of ours (see run_sync in base/sync.hpp).
   // Posts `start` to the loop and returns once `done` became true there by `signal(done)`.
   virtual void drive(Work& start, bool& done) = 0;

@@ -65,6 +65,18 @@ inline constexpr const char* no_memory = "no_memory";
 inline constexpr const char* deadline = "deadline";
 inline constexpr const char* list_incomplete = "list_incomplete";
 inline constexpr const char* lost_answer = "lost_answer";
+// the network and a store on it
+inline constexpr const char* unreachable = "unreachable";        // nothing reached a server
+inline constexpr const char* tls = "tls";                        // certificate, or no TLS there
+inline constexpr const char* bad_answer = "bad_answer";          // no HTTP, no XML, too large
+inline constexpr const char* busy = "busy";                      // 429, 503: too much to do
+inline constexpr const char* no_credential = "no_credential";    // none was found
+inline constexpr const char* bad_credential = "bad_credential";  // refused, or cannot be read
+inline constexpr const char* expired_credential = "expired_credential";
+inline constexpr const char* clock_skew = "clock_skew";
+inline constexpr const char* wrong_region = "wrong_region";
+inline constexpr const char* no_bucket = "no_bucket";
+inline constexpr const char* too_large = "too_large";  // for one request of this store
 inline constexpr const char* unexpected = "unexpected";  // a defect of ours
 
 }  // namespace snapvault::reason

@@ -218,11 +218,14 @@ class ThreadEnv final : public Env {
   void arm(Timer& timer) noexcept override { loop_.arm(timer); }
   void cancel(Timer& timer) noexcept override { loop_.cancel(timer); }
 
-  void drive(Work& start, bool& done) override {
+  void start() override {
     cpu_.start();
     io_.start();
     loop_.start();
-    loop_.post(start);
+  }
+  void drive(Work& first, bool& done) override {
+    start();
+    loop_.post(first);
     std::unique_lock lock(done_mutex_);
     done_changed_.wait(lock, [&done] { return done; });
   }

@@ -45,9 +45,10 @@ class VirtualEnv final : public Env {
     }
   }
 
-  void drive(Work& start, bool& done) override {
+  void start() override {}
+  void drive(Work& first, bool& done) override {
     driving_ = true;
-    queue_.post(start);
+    queue_.post(first);
     while (!done) {
       if (Work* work = queue_.take()) {
         work->run(*work);

@@ -572,7 +572,8 @@ Task<Result<BackupReport>> Backup::commit() {
                                      std::move(nodes_), std::move(refs_));
   SV_CO_CHECK(std::move(committing));
   report.snapshot.stored_bytes = job_.client.traffic().bytes_up;
-  report.requests = job_.client.traffic().requests();
+  report.traffic = job_.client.traffic();
+  report.requests = report.traffic.requests();
   co_return report;
 }
 

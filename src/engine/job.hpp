@@ -1,6 +1,7 @@
 // Job: what one running backup, restore or verify has: its environment, bounds, stop and progress.
 #pragma once
 
+#include <array>
 #include <atomic>
 #include <cstdint>
 #include <functional>
@@ -27,7 +28,7 @@ struct Job {
   provider::Client& client;
   store::Repository& repository;
   std::uint64_t memory_bytes_max;  // the runtime's; a job takes up to 9/16 of it, two run at once
-  base::TokenBucket* read_rate = nullptr;  // of sources
+  std::array<base::TokenBucket*, 2> read_rates = {};  // of sources; null: no bound
   std::stop_token stop = {};
   Meter meter = {};
 

@@ -138,7 +138,8 @@ Task<Result<void>> Restore::close(Result<void> done) {
 void Restore::count() {
   report_.written_bytes = fetcher_.written_bytes();
   report_.fetched_bytes = job_.client.traffic().bytes_down;
-  report_.requests = job_.client.traffic().requests();
+  report_.traffic = job_.client.traffic();
+  report_.requests = report_.traffic.requests();
   report_.frames = fetcher_.frames_read();
   report_.gap_bytes = fetcher_.gap_bytes();
   std::sort(report_.bad.begin(), report_.bad.end(),

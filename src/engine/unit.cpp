@@ -390,9 +390,10 @@ base::Task<Result<void>> process(UnitContext& context, Unit& unit, Workspace& wo
     auto classified = co_await std::move(reading);
     if (!classified) co_return std::move(classified).error();
     context.counts.read_bytes += classified->read_bytes;
-    if (context.job.read_rate && context.job.read_rate->rate() != 0) {
+    for (auto* rate : context.job.read_rates) {
+      if (!rate || rate->rate() == 0) continue;
       const auto stopped = [&context] { return context.job.stopped(); };
-      co_await context.job.read_rate->take(context.job.env, classified->read_bytes, stopped);
+      co_await rate->take(context.job.env, classified->read_bytes, stopped);
     }
     if (!classified->fresh.empty()) {
       auto storing = store_fresh(window, std::move(classified->fresh));

@@ -95,7 +95,8 @@ Task<Result<VerifyReport>> Verify::run() {
   report_.objects = damage_.objects();
   report_.snapshots = snapshots_.size();
   report_.packs = packs_.size();
-  report_.requests = job_.client.traffic().requests();
+  report_.traffic = job_.client.traffic();
+  report_.requests = report_.traffic.requests();
   co_return std::move(report_);
 }
 

@@ -10,6 +10,7 @@
 
 #include "base/reasons.hpp"
 #include "base/try.hpp"
+#include "provider/answer.hpp"
 #include "provider/blocking.hpp"
 #include "provider/request.hpp"
 
@@ -43,41 +44,42 @@ void start(Provider& to, RequestLimits r, Completion<void> done) {
   to.sync(std::move(r), std::move(done));
 }
 
-// Awaits a completion, which may come from any thread. Nothing is allocated when it comes: the
-// answer has its place here, in the frame of the coroutine that waits.
-template <class T, class Request>
-class Answer : base::Work {
- public:
-  Answer(base::Executor& loop, Provider& provider, Request request)
-      : loop_(loop), provider_(provider), request_(std::move(request)) {}
-
-  bool await_ready() const noexcept { return false; }
-  void await_suspend(std::coroutine_handle<> handle) noexcept {
-    handle_ = handle;
-    run = [](base::Work& work) noexcept { static_cast<Answer&>(work).handle_.resume(); };
-    try {
-      start(provider_, std::move(request_),
-            [this](Result<T> result) { arrive(std::move(result)); });
-    } catch (...) {  // an embedder's provider, or no memory for the completion
-      arrive(base::error_from(std::current_exception()));
-    }
-  }
-  Result<T> await_resume() noexcept { return std::move(*result_); }
-
- private:
-  void arrive(Result<T> result) noexcept {
-    if (arrived_.exchange(true, std::memory_order_acq_rel)) return;
-    result_.emplace(std::move(result));
-    loop_.post(*this);
-  }
-
-  base::Executor& loop_;
-  Provider& provider_;
-  Request request_;
-  std::coroutine_handle<> handle_;
-  std::optional<Result<T>> result_;
-  std::atomic<bool> arrived_{false};
+// The three calls that are no requests for objects.
+struct Prepare {
+  RequestLimits limits;
 };
+struct CreateRoot {
+  RequestLimits limits;
+};
+struct Examine {
+  RequestLimits limits;
+};
+void start(Provider& to, Prepare r, Completion<void> done) {
+  to.prepare(std::move(r.limits), std::move(done));
+}
+void start(Provider& to, CreateRoot r, Completion<void> done) {
+  to.create_root(std::move(r.limits), std::move(done));
+}
+void start(Provider& to, Examine r, Completion<std::vector<Finding>> done) {
+  to.examine(std::move(r.limits), std::move(done));
+}
+
+// A request on its way to a provider.
+template <class T, class Request>
+struct Begin {
+  Provider& provider;
+  Request request;
+  void operator()(Completion<T> done) { start(provider, std::move(request), std::move(done)); }
+};
+
+// A call that no provider answers by blocking for long.
+template <class T, class Request>
+base::Task<Result<T>> ask_once(const Client& client, Request request) {
+  Begin<T, Request> begin{client.provider(), std::move(request)};
+  Answer<T, Begin<T, Request>> answer(client.env().loop(), std::move(begin));
+  auto result = co_await answer;
+  co_return result;
+}
 
 template <class T, class Request>
 base::Task<Result<T>> ask(const Client& client, Request request) {
@@ -87,8 +89,8 @@ base::Task<Result<T>> ask(const Client& client, Request request) {
     auto result = co_await std::move(task);
     co_return result;
   }
-  Answer<T, Request> answer(client.env().loop(), client.provider(), std::move(request));
-  auto result = co_await answer;
+  auto asking = ask_once<T>(client, std::move(request));
+  auto result = co_await std::move(asking);
   co_return result;
 }
 
@@ -184,19 +186,25 @@ Client::Client(base::Env& env, std::shared_ptr<Provider> provider, std::stop_tok
 
 RequestLimits Client::limits() const { return {.deadline = {}, .stop = stop_}; }
 
+base::Task<void> Client::wait(base::TokenBucket StoreRates::*rate, std::uint64_t amount) {
+  for (auto* rates : rates_) {
+    if (!rates || (rates->*rate).rate() == 0) continue;
+    const Stopped stopped{stop_};
+    co_await (rates->*rate).take(*env_, amount, stopped);
+  }
+}
+
 base::Task<Result<base::Bytes>> Client::get(std::string key, std::uint64_t offset,
                                             std::uint64_t length) {
   GetRequest request{.key = key, .offset = offset, .length = length, .limits = limits()};
   SV_CO_CHECK_NOW(check(request));
   ++traffic_.gets;
+  co_await wait(&StoreRates::requests, 1);
   auto task = ask<base::Bytes>(*this, std::move(request));
   auto result = co_await std::move(task);
   if (!result) co_return result;
   traffic_.bytes_down += result->size();
-  if (download_) {
-    const Stopped stopped{stop_};
-    co_await download_->take(*env_, result->size(), stopped);
-  }
+  co_await wait(&StoreRates::download, result->size());
   if (length != 0 && result->size() != length) {
     co_return Error(Errc::data_loss, reason::store_failed,
                     "the store answered another number of bytes than asked for")
@@ -222,10 +230,8 @@ base::Task<Result<void>> Client::put(std::string key, PutBody body, bool durable
   SV_CO_CHECK_NOW(check(request));
   ++traffic_.puts;
   traffic_.bytes_up += request.body.size();
-  if (upload_) {
-    const Stopped stopped{stop_};
-    co_await upload_->take(*env_, request.body.size(), stopped);
-  }
+  co_await wait(&StoreRates::requests, 1);
+  co_await wait(&StoreRates::upload, request.body.size());
   auto task = ask<void>(*this, request);
   auto result = co_await std::move(task);
   if (result) co_return result;
@@ -245,6 +251,7 @@ base::Task<Result<ListPage>> Client::list_page(std::string prefix, std::string s
                       .limits = limits()};
   SV_CO_CHECK_NOW(check(request));
   ++traffic_.lists;
+  co_await wait(&StoreRates::requests, 1);
   auto task = ask<ListPage>(*this, request);
   auto page = co_await std::move(task);
   if (!page) co_return page;
@@ -277,6 +284,7 @@ base::Task<Result<void>> Client::remove(std::vector<std::string> keys) {
     RemoveRequest request{.keys = {keys.begin() + at, keys.begin() + end}, .limits = limits()};
     SV_CO_CHECK_NOW(check(request));
     ++traffic_.removes;
+    co_await wait(&StoreRates::requests, 1);
     auto task = ask<void>(*this, std::move(request));
     auto result = co_await std::move(task);
     if (!result) co_return result;
@@ -288,6 +296,7 @@ base::Task<Result<ObjectInfo>> Client::stat(std::string key) {
   StatRequest request{.key = key, .limits = limits()};
   SV_CO_CHECK_NOW(check(request));
   ++traffic_.stats;
+  co_await wait(&StoreRates::requests, 1);
   auto task = ask<ObjectInfo>(*this, std::move(request));
   auto result = co_await std::move(task);
   if (result) result->key = std::move(key);
@@ -301,6 +310,16 @@ base::Task<Result<void>> Client::sync() {
   auto task = ask<void>(*this, std::move(request));
   auto result = co_await std::move(task);
   co_return result;
+}
+
+base::Task<Result<void>> Client::prepare() { return ask_once<void>(*this, Prepare{limits()}); }
+
+base::Task<Result<void>> Client::create_root() {
+  return ask_once<void>(*this, CreateRoot{limits()});
+}
+
+base::Task<Result<std::vector<Finding>>> Client::examine() {
+  return ask_once<std::vector<Finding>>(*this, Examine{limits()});
 }
 
 }  // namespace snapvault::provider

@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include <snapvault/progress.hpp>
 #include <snapvault/provider.hpp>
 
 #include "base/bytes.hpp"
@@ -18,11 +19,9 @@
 
 namespace snapvault::provider {
 
-// Requests and bytes by kind, since the client was made. Loop only.
-struct Traffic {
-  std::uint64_t gets = 0, puts = 0, lists = 0, removes = 0, stats = 0, syncs = 0;
-  std::uint64_t bytes_up = 0, bytes_down = 0;
-  std::uint64_t requests() const noexcept { return gets + puts + lists + removes + stats; }
+// Rates for what is asked of a store.
+struct StoreRates {
+  base::TokenBucket upload, download, requests;
 };
 
 // Loop only. Copies share nothing but the provider; a job has its own, so its requests are its own.
@@ -30,11 +29,8 @@ class Client {
  public:
   Client(base::Env& env, std::shared_ptr<Provider> provider, std::stop_token stop = {});
 
-  // Bytes of puts and gets wait for these from now on; null: no bound.
-  void set_rates(base::TokenBucket* upload, base::TokenBucket* download) noexcept {
-    upload_ = upload;
-    download_ = download;
-  }
+  // Requests and their bytes wait for these from now on, for one after the other; null: no bound.
+  void set_rates(StoreRates* all, StoreRates* own) noexcept { rates_ = {all, own}; }
 
   base::Task<Result<base::Bytes>> get(std::string key, std::uint64_t offset = 0,
                                       std::uint64_t length = 0);
@@ -54,6 +50,9 @@ class Client {
   base::Task<Result<void>> remove(std::vector<std::string> keys);
   base::Task<Result<ObjectInfo>> stat(std::string key);
   base::Task<Result<void>> sync();
+  base::Task<Result<void>> prepare();
+  base::Task<Result<void>> create_root();
+  base::Task<Result<std::vector<Finding>>> examine();
 
   base::Env& env() const noexcept { return *env_; }
   Provider& provider() const noexcept { return *provider_; }
@@ -71,8 +70,9 @@ class Client {
   base::Env* env_;
   std::shared_ptr<Provider> provider_;
   std::stop_token stop_;
-  base::TokenBucket* upload_ = nullptr;
-  base::TokenBucket* download_ = nullptr;
+  base::Task<void> wait(base::TokenBucket StoreRates::*rate, std::uint64_t amount);
+
+  std::array<StoreRates*, 2> rates_{};
   Traffic traffic_;
 };
 

@@ -59,7 +59,7 @@ class Vault {
   Result<RestoreReport> try_restore(const store::Snapshot& from, BlockSink& sink,
                                     const RestoreOptions& options = {}) {
     provider::Client client(*env, store, options.stop);
-    Job job{*env, client, repository, memory_max, nullptr, options.stop};
+    Job job{*env, client, repository, memory_max, {}, options.stop};
     auto report = attempt(engine::restore(job, from, sink, options));
     meter_done = job.meter.done;
     meter_total = job.meter.total;

@@ -102,10 +102,10 @@ ListPage page_of(std::vector<std::string> keys, bool truncated) {
 TEST_CASE("requests of a blocking provider run on the threads for input and output") {
   const Scratch scratch;
   for (const bool real : {false, true}) {
-    for (const auto& url : {std::string("memory:client"), scratch / "repository"}) {
-      CAPTURE(url);
+    for (const bool memory : {true, false}) {
+      CAPTURE(memory);
       const auto env = real ? base::make_thread_env({}) : base::make_virtual_env(1);
-      Client client(*env, *Provider::open(url));
+      Client client(*env, memory ? open_memory("client") : *open_file(scratch / "repository"));
       const std::string key = real ? "a/real" : "a/virtual";
       REQUIRE(run(*env, client.create(key, PutBody(bytes_of("hello")))));
       CHECK(run(*env, client.create(key, PutBody(bytes_of("hello")))).error().code() ==

@@ -89,33 +89,6 @@ TEST_CASE("a body is the sum of its parts") {
   CHECK(many.crc64_nvme() == 7);
 }
 
-TEST_CASE("stores open by address") {
-  CHECK((*Provider::open("memory:x"))->capabilities().kind == "memory");
-  CHECK((*Provider::open("file:///nowhere/x"))->capabilities().kind == "file");
-  CHECK((*Provider::open("/nowhere/x"))->capabilities().kind == "file");
-  CHECK((*Provider::open("nowhere/a://b"))->capabilities().kind == "file");
-  CHECK((*Provider::open("C:/x"))->capabilities().kind == "file");
-  for (const auto& url : {std::string(), std::string("memory:"), std::string("file://host/x"),
-                          std::string("file:x"), std::string("a\0b", 3)}) {
-    CAPTURE(url);
-    CHECK(Provider::open(url).error().reason() == reason::bad_url);
-    CHECK(Provider::open(url).error().code() == Errc::invalid_argument);
-  }
-  const auto unknown = Provider::open("ftp://user:secret@host/x");
-  CHECK(unknown.error().code() == Errc::unsupported);
-  CHECK(unknown.error().subject() == "ftp");
-}
-
-TEST_CASE("a memory store lives while somebody holds it") {
-  auto first = *Provider::open("memory:held");
-  CHECK(first == *Provider::open("memory:held"));
-  CHECK(first != *Provider::open("memory:other"));
-  REQUIRE(blocking(first)->put_now(put_of("k", "v")));
-  CHECK(*text_of(*blocking(*Provider::open("memory:held")), "k") == "v");
-  first.reset();
-  CHECK_FALSE(text_of(*blocking(*Provider::open("memory:held")), "k"));
-}
-
 }  // namespace snapvault::provider
 
 TEST_SUITE_END();

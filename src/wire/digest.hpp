@@ -1,0 +1,30 @@
+// Digests of what is sent, in the forms that stores want.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include <snapvault/provider.hpp>
+
+#include "base/bytes.hpp"
+
+namespace snapvault::wire {
+
+std::string sha256_hex(const PutBody& body);
+std::string sha256_hex(std::string_view text);
+std::string sha256_base64(const PutBody& body);
+std::string md5_hex(const PutBody& body);
+std::string md5_base64(const PutBody& body);
+std::string crc32c_base64(const PutBody& body);  // big-endian, as S3 and Google write it
+std::string crc32c_base64(base::ByteView bytes);
+std::string crc64_base64(const PutBody& body);  // CRC-64/NVME, big-endian, as S3 writes it
+// Raw bytes, as text that is not printable.
+base::Bytes hmac_sha256(base::ByteView key, std::string_view text);
+
+// `body` cut into pieces of `size` bytes, the last one shorter; pieces share the bytes where a
+// piece is made of whole parts, and copy where not.
+std::vector<PutBody> split(const PutBody& body, std::uint64_t size);
+
+}  // namespace snapvault::wire
