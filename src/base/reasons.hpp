@@ -76,7 +76,7 @@ inline constexpr const char* expired_credential = "expired_credential";
 inline constexpr const char* clock_skew = "clock_skew";
 inline constexpr const char* wrong_region = "wrong_region";
 inline constexpr const char* no_bucket = "no_bucket";
-inline constexpr const char* too_large = "too_large";  // for one request of this store
+inline constexpr const char* too_large = "too_large";    // for one request of this store
 inline constexpr const char* unexpected = "unexpected";  // a defect of ours
 
 }  // namespace snapvault::reason

@@ -557,8 +557,7 @@ Task<Result<BackupReport>> Backup::commit() {
   }
   auto record = manifest();
   record.base_token = *std::move(token);
-  // All but numbers is made first: nothing may fail once the snapshot exists.
-  BackupReport report;
+  BackupReport report;  // all but numbers first: nothing may fail once the snapshot exists
   store::Snapshot taken{session_->name(), {}};
   taken.commit.manifest = record;
   report.snapshot = describe(taken);
@@ -571,8 +570,8 @@ Task<Result<BackupReport>> Backup::commit() {
   auto committing = session_->commit(job_.client, job_.repository, std::move(record),
                                      std::move(nodes_), std::move(refs_));
   SV_CO_CHECK(std::move(committing));
-  report.snapshot.stored_bytes = job_.client.traffic().bytes_up;
   report.traffic = job_.client.traffic();
+  report.snapshot.stored_bytes = report.traffic.bytes_up;
   report.requests = report.traffic.requests();
   co_return report;
 }

@@ -17,7 +17,8 @@ class S3:
     def __init__(self):
         import boto3
         from botocore.config import Config
-        plain = Config(s3={"addressing_style": "path"}, request_checksum_calculation="when_required")
+        plain = Config(s3={"addressing_style": "path"},
+                       request_checksum_calculation="when_required")
         self.options = dict(endpoint_url=E["S3_ENDPOINT"], region_name=E["AWS_REGION"],
                             verify=E.get("CA_FILE") or True)
         self.boto3, self.client = boto3, boto3.client("s3", config=plain, **self.options)

@@ -113,7 +113,8 @@ class Case(support.Case):
 
     def setUp(self):
         super().setUp()
-        self.prefix = self.id().rsplit(".", 1)[1].lower()[:40].strip("_") + f"-{os.urandom(4).hex()}"
+        name = self.id().rsplit(".", 1)[1].lower()[:40].strip("_")
+        self.prefix = f"{name}-{os.urandom(4).hex()}"
         self.env.update(STORE.environment())
         self.repo = STORE.address(self.shared_container(), self.prefix)
         if STORE.options.get("oauth"):

@@ -1,4 +1,4 @@
-"""Objects that we write are read by the vendor's own client, and theirs by us, odd names included."""
+"""Objects that we write are read by the vendor's own client, and theirs by us, odd names too."""
 import json
 import os
 import pathlib
@@ -19,9 +19,10 @@ def client(action, container, *rest, data=None):
     env = {**os.environ, **STORE.said, "LC_ALL": "C.UTF-8"}
     for name in ("AWS_CA_BUNDLE", "REQUESTS_CA_BUNDLE"):
         env.pop(name, None)
-    done = subprocess.run([TOOLS / "venv/bin/python", pathlib.Path(__file__).with_name("clients.py"),
-                           STORE.kind, action, container, *map(str, rest)], input=data or b"",
-                          capture_output=True, env=env, timeout=120, check=False)
+    words = [TOOLS / "venv/bin/python", pathlib.Path(__file__).with_name("clients.py"), STORE.kind,
+             action, container, *map(str, rest)]
+    done = subprocess.run(words, input=data or b"", capture_output=True, env=env, timeout=120,
+                          check=False)
     if done.returncode:
         raise AssertionError(f"{action}: {done.stderr.decode()[-2000:]}")
     return done.stdout

@@ -1,7 +1,7 @@
 """symbols.py BUILD: the shared library exports what snapvault.map says, and needs little.
 
 C functions: those of the map, of capi/snapvault.h and of the library are the same. C++: names of
-namespace snapvault, none of an inner layer. Needed: the four libraries it stands on, and no
+namespace snapvault, none of an inner layer. Needed: the seven libraries it stands on, and no
 function that would print, end the process or change its signals or locale.
 """
 
@@ -12,7 +12,8 @@ import sys
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 LAYERS = "base|codec|format|wire|net|provider|store|source|engine|api"
-NEEDED = re.compile(r"lib(crypto|zstd|xxhash|stdc\+\+|m|gcc_s|c|asan|ubsan|tsan)\.so\.\d+$"
+NEEDED = re.compile(r"lib(ssl|crypto|zstd|xxhash|pugixml|yaml-0|stdc\+\+|m|gcc_s|c|asan|ubsan"
+                    r"|tsan)(-[\d.]+)?\.so\.\d+$"
                     r"|ld-linux[\w.-]*$")
 UNWANTED = {"abort", "__assert_fail", "printf", "puts", "putchar", "perror", "exit", "_exit",
             "quick_exit", "atexit", "signal", "sigaction", "setlocale", "syslog", "system",

@@ -4,12 +4,9 @@
 
 #include "base/reasons.hpp"
 #include "base/try.hpp"
-#include "provider/azure/azure.hpp"
 #include "provider/file.hpp"
-#include "provider/gcs/gcs.hpp"
 #include "provider/memory.hpp"
 #include "provider/s3/s3.hpp"
-#include "provider/swift/swift.hpp"
 
 namespace snapvault {
 namespace {
@@ -24,9 +21,6 @@ struct Scheme {
 };
 constexpr Scheme kSchemes[] = {
     {"s3", provider::kS3Options, provider::make_s3},
-    {"azure", provider::kAzureOptions, provider::make_azure},
-    {"gs", provider::kGcsOptions, provider::make_gcs},
-    {"swift", provider::kSwiftOptions, provider::make_swift},
 };
 
 Result<std::shared_ptr<Provider>> open_remote(const std::string& url, const StoreOptions& options) {
@@ -40,7 +34,7 @@ Result<std::shared_ptr<Provider>> open_remote(const std::string& url, const Stor
   return Error(Errc::unsupported, reason::bad_url,
                "this build has no provider for this kind of address")
       .with_subject(name)
-      .with_hint("give a directory, file:///path, s3://, azure://, gs:// or swift://");
+      .with_hint("give a directory, file:///path or s3://bucket/prefix");
 }
 
 }  // namespace

@@ -353,7 +353,7 @@ TEST_CASE("a look-up that never ends keeps neither its request nor the end of th
   gate->open();
 }
 
-// Of the client.
+// Of the client, which name themselves once they run.
 std::size_t count_threads() {
   std::size_t out = 0;
   for (const auto& task : std::filesystem::directory_iterator("/proc/self/task")) {
@@ -383,6 +383,10 @@ TEST_CASE(
   });
   done.get();
   CHECK(blocked == 3);
+  const auto end = std::chrono::steady_clock::now() + 10s;
+  while (count_threads() < 2 && std::chrono::steady_clock::now() < end) {
+    std::this_thread::sleep_for(1ms);
+  }
   CHECK(count_threads() == 2);
   CHECK(text(send(two, get(server.port()))) == "x");
   one.reset();
