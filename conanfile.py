@@ -33,6 +33,8 @@ class Snapvault(ConanFile):
         # Linked privately; of Boost only headers are used, inside.
         self.requires("boost/1.81.0", options={"header_only": True}, visible=False)
         self.requires("openssl/[>=3.0 <4]", visible=False)
+        self.requires("libyaml/[>=0.2 <1]", visible=False)
+        self.requires("pugixml/[>=1.10 <2]", visible=False)
         self.requires("xxhash/[>=0.8 <1]", visible=False)
         self.requires("zstd/[>=1.5 <2]", visible=False)
 

@@ -82,7 +82,8 @@ Result<void> add_epochs(Repository& repository, const Control& control) {
 base::Task<Result<base::Bytes>> read_repo(provider::Client& client) {
   auto get = client.get(std::string(format::kRepoName));
   auto object = co_await std::move(get);
-  if (!object && object.error().code() == Errc::not_found) {
+  const bool missing = !object && object.error().code() == Errc::not_found;
+  if (missing && object.error().reason() != reason::no_bucket) {
     co_return Error(Errc::not_found, reason::not_a_repository, "there is no repository here")
         .with_hint("check the address, or make a repository there with init");
   }

@@ -169,7 +169,7 @@ FAULTS = {
     "doubled_request": "done twice; the second answer is given",
     "late_request": "done only `arg` milliseconds later; until then reset",
     "short_length": "Content-Length is one less than the body",
-    "long_length": "Content-Length is one more than the body",
+    "long_length": "Content-Length is one more than the body, then closed",
     "huge_header": "a header field of a mebibyte",
     "many_headers": "a hundred thousand header fields",
     "flipped_bit": "one bit of the answer's body is wrong",
@@ -448,7 +448,7 @@ async def give(reader, writer, request, answer, fault, arg):
         await read_head(reader)
         await asyncio.sleep(arg / 1000 if arg else 5)
         return False
-    return fault != "closed_keep_alive"
+    return fault not in ("closed_keep_alive", "long_length")
 
 
 async def main():
