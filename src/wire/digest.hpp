@@ -14,6 +14,7 @@ namespace snapvault::wire {
 
 std::string sha256_hex(const PutBody& body);
 std::string sha256_hex(std::string_view text);
+std::string sha1_hex(std::string_view text);  // names files of others; protects nothing
 std::string sha256_base64(const PutBody& body);
 std::string md5_hex(const PutBody& body);
 std::string md5_base64(const PutBody& body);

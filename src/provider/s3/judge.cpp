@@ -242,9 +242,14 @@ bool is_completion(const wire::Request& request) noexcept {
                      [](const wire::Field& field) { return field.name == "uploadId"; });
 }
 
+bool is_list(const wire::Request& request) noexcept {
+  return std::any_of(request.query.begin(), request.query.end(),
+                     [](const wire::Field& field) { return field.name == "list-type"; });
+}
+
 // A success may turn out to be none after its head was sent.
 Verdict judge_success(const wire::Request& request, const wire::Response& response) {
-  if (request.method != "POST") return {};
+  if (request.method != "POST" && !is_list(request)) return {};
   const auto said = wire::parse_s3_error(response.text());
   if (said.code.empty()) {
     if (!is_completion(request)) return {};
