@@ -71,8 +71,19 @@ Status run_set(const Globals& globals, const std::vector<std::string>& settings)
   return done;
 }
 
+// As a writer would, where that is allowed: only then is it found out whether the store is weak.
+snapvault::Repository open_for_info(const Globals& globals) {
+  try {
+    return open_repository(globals, Access::append);
+  } catch (const Failure& failure) {
+    const auto code = failure.error().code();
+    if (code != snapvault::Errc::permission_denied) throw;
+  }
+  return open_repository(globals, Access::read);
+}
+
 Status run_info(const Globals& globals) {
-  const auto repository = open_repository(globals, Access::read);
+  const auto repository = open_for_info(globals);
   const auto info = need("info", repository.info());
   if (globals.json) {
     fmt::print("{}\n", to_json(info));
