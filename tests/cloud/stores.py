@@ -71,6 +71,9 @@ STORES = {store.name: store for store in [
     Store("versitygw", "versitygw.sh", "s3"),
     Store("ceph", "ceph.sh", "s3", start={"CEPH_STORE": "memstore"}),
     Store("rclone", "rclone-s3.sh", "s3", weak=True),
+    Store("azurite", "azurite.sh", "azure"),
+    Store("azurite-tls", "azurite.sh", "azure", start={"TLS": "1"}),
+    Store("azurite-oauth", "azurite.sh", "azure", start={"TLS": "1", "OAUTH": "1"}, oauth=True),
 ]}
 # Takes 20 minutes to build: behind the long form (tests/TESTING.md).
 LONG = {"garage": Store("garage", "garage.sh", "s3", weak=True)}

@@ -4,6 +4,7 @@
 
 #include "base/reasons.hpp"
 #include "base/try.hpp"
+#include "provider/azure/azure.hpp"
 #include "provider/file.hpp"
 #include "provider/memory.hpp"
 #include "provider/s3/s3.hpp"
@@ -21,6 +22,7 @@ struct Scheme {
 };
 constexpr Scheme kSchemes[] = {
     {"s3", provider::kS3Options, provider::make_s3},
+    {"azure", provider::kAzureOptions, provider::make_azure},
 };
 
 Result<std::shared_ptr<Provider>> open_remote(const std::string& url, const StoreOptions& options) {
@@ -34,7 +36,7 @@ Result<std::shared_ptr<Provider>> open_remote(const std::string& url, const Stor
   return Error(Errc::unsupported, reason::bad_url,
                "this build has no provider for this kind of address")
       .with_subject(name)
-      .with_hint("give a directory, file:///path or s3://bucket/prefix");
+      .with_hint("give a directory, file:///path, s3:// or azure://");
 }
 
 }  // namespace

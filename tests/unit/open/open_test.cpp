@@ -37,7 +37,7 @@ TEST_CASE("a memory store lives while somebody holds it") {
 }
 
 TEST_CASE("an address of the network is checked before anything else is") {
-  for (const std::string scheme : {"s3"}) {
+  for (const std::string scheme : {"s3", "azure"}) {
     CAPTURE(scheme);
     for (const std::string rest :
          {"://", "://bucket?colour=red", "://user:word@bucket", "://bucket?password=word",
