@@ -30,9 +30,7 @@ std::string sha256_hex(const PutBody& body) { return base::hex(codec::sha256(vie
 std::string sha256_hex(std::string_view text) {
   return base::hex(codec::sha256(base::as_bytes(text)));
 }
-std::string sha1_hex(std::string_view text) {
-  return base::hex(codec::sha1(base::as_bytes(text)));
-}
+std::string sha1_hex(std::string_view text) { return base::hex(codec::sha1(base::as_bytes(text))); }
 std::string sha256_base64(const PutBody& body) { return base64(codec::sha256(views_of(body))); }
 std::string md5_hex(const PutBody& body) { return base::hex(codec::md5(views_of(body))); }
 std::string md5_base64(const PutBody& body) { return base64(codec::md5(views_of(body))); }
