@@ -280,7 +280,7 @@ base::Task<Result<void>> Index::State::write_segment(const Batch& batch) {
   const auto object = co_await std::move(building);
   std::vector<PutBody::Part> parts{object};
   PutBody body(std::move(parts), codec::crc64(*object));
-  auto creating = client.create(name, std::move(body), true);
+  auto creating = client.create_own(name, std::move(body));
   SV_CO_CHECK(std::move(creating));
   stored_bytes += object->size();
   auto parsing = segments.parse(name, object);

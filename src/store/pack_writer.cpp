@@ -235,7 +235,7 @@ base::Task<Result<void>> PackWriter::State::put(OpenPack& pack) {
 
   std::vector<PutBody::Part> parts{sealed.bytes};
   PutBody body(std::move(parts), sealed.crc);
-  auto creating = client.create(format::pack_name(finished.pack.id), std::move(body), true);
+  auto creating = client.create_own(format::pack_name(finished.pack.id), std::move(body));
   auto created = co_await std::move(creating);
   if (!created) co_return std::move(created).error();
   give_back(std::move(sealed.spare ? sealed.spare : sealed.bytes));

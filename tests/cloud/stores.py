@@ -74,6 +74,8 @@ STORES = {store.name: store for store in [
     Store("azurite", "azurite.sh", "azure"),
     Store("azurite-tls", "azurite.sh", "azure", start={"TLS": "1"}),
     Store("azurite-oauth", "azurite.sh", "azure", start={"TLS": "1", "OAUTH": "1"}, oauth=True),
+    Store("swift", "swift.sh", "swift", weak=True),
+    Store("swift-keystone", "swift.sh", "swift", weak=True, start={"AUTH": "keystone"}),
 ]}
 # Takes 20 minutes to build: behind the long form (tests/TESTING.md).
 LONG = {"garage": Store("garage", "garage.sh", "s3", weak=True)}

@@ -14,12 +14,14 @@ from cloud_support import MIB, STORE
 from support import SOURCE
 
 PACKS = "packs(/|%2F)"
+# Not the creates by which a store is tried.
+OBJECTS = "(packs|src|index|refs)(/|%2F)"
 # What happens to which requests. Where `skip` is a range one is drawn; `count` 0 is for ever.
 FAULTS = {
     "reset before the request": dict(fault="reset_before", skip=3, count=2),
     "closed before the request": dict(fault="close_before", skip=2, count=2),
     "reset in a body": dict(fault="reset_in_request", method="PUT|POST", arg=4096, count=2),
-    "lost answer to a put": dict(fault="lost_answer", method="PUT|POST", count=3),
+    "lost answer to a put": dict(fault="lost_answer", method="PUT|POST", match=OBJECTS, count=3),
     "closed instead of an answer": dict(fault="closed_answer", skip=1, count=3),
     "reset in an answer": dict(fault="reset_in_answer", method="GET", skip=2, count=2, arg=100),
     "truncated answer": dict(fault="truncated_answer", method="GET", skip=3, count=2, arg=50),
@@ -33,13 +35,15 @@ FAULTS = {
     "burst of 500": dict(fault="status", arg=500, skip=3, count=4),
     "burst of 503": dict(fault="busy", arg=0, skip=2, count=6),
     "429 now and then": dict(fault="status", arg=429, skip=5, count=2),
-    "502 after it was done": dict(fault="status_after", arg=502, method="PUT|POST", count=2),
+    "502 after it was done": dict(fault="status_after", arg=502, method="PUT|POST",
+                                  match=OBJECTS, count=2),
     "504 after it was done": dict(fault="status_after", arg=504, skip=4, count=2),
     "an error inside a 200": dict(fault="error_inside", method="GET|POST", skip=1, count=2),
     "no HTTP": dict(fault="garbage", skip=2, count=2),
     "the answer twice": dict(fault="doubled_answer", skip=1, count=4),
-    "the request twice": dict(fault="doubled_request", method="PUT|POST", count=4),
-    "a request that arrives late": dict(fault="late_request", method="PUT|POST", arg=50, count=2),
+    "the request twice": dict(fault="doubled_request", method="PUT|POST", match=OBJECTS, count=9),
+    "a request that arrives late": dict(fault="late_request", method="PUT|POST", match=OBJECTS,
+                                        arg=50, count=2),
     "too short a length": dict(fault="short_length", method="GET", skip=2, count=2),
     "too long a length": dict(fault="long_length", method="GET", skip=2, count=2),
     "a huge header": dict(fault="huge_header", skip=2, count=1),

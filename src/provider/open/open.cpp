@@ -8,6 +8,7 @@
 #include "provider/file.hpp"
 #include "provider/memory.hpp"
 #include "provider/s3/s3.hpp"
+#include "provider/swift/swift.hpp"
 
 namespace snapvault {
 namespace {
@@ -23,6 +24,7 @@ struct Scheme {
 constexpr Scheme kSchemes[] = {
     {"s3", provider::kS3Options, provider::make_s3},
     {"azure", provider::kAzureOptions, provider::make_azure},
+    {"swift", provider::kSwiftOptions, provider::make_swift},
 };
 
 Result<std::shared_ptr<Provider>> open_remote(const std::string& url, const StoreOptions& options) {
@@ -36,7 +38,7 @@ Result<std::shared_ptr<Provider>> open_remote(const std::string& url, const Stor
   return Error(Errc::unsupported, reason::bad_url,
                "this build has no provider for this kind of address")
       .with_subject(name)
-      .with_hint("give a directory, file:///path, s3:// or azure://");
+      .with_hint("give a directory, file:///path, s3://, azure:// or swift://");
 }
 
 }  // namespace

@@ -1,0 +1,25 @@
+// Place: an http(s) URL that names a service: of Keystone, of v1 auth, of an account's storage.
+#pragma once
+
+#include <string>
+#include <string_view>
+
+#include <snapvault/result.hpp>
+
+#include "wire/http.hpp"
+
+namespace snapvault::provider::swift {
+
+struct Place {
+  wire::Origin origin;
+  std::string path;  // percent-encoded, begins with '/' or is empty, no '/' at the end
+};
+
+// Errors: invalid_argument (bad_url): no such URL, or one with a user, a query or a fragment.
+// `what` names it in the message; its text is not repeated.
+Result<Place> parse_place(std::string_view url, std::string_view what);
+
+// May stand in a header field: printable ASCII without spaces at its ends, 1 to 16 KiB.
+bool is_field_value(std::string_view text) noexcept;
+
+}  // namespace snapvault::provider::swift
