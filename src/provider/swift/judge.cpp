@@ -62,7 +62,7 @@ bool is_quota(const wire::Response& response) noexcept {
 
 Error no_container(const wire::Response& response) {
   return error_of(response, Errc::not_found, reason::no_bucket, "the container does not exist")
-      .with_hint("create it, or correct its name in the address");
+      .with_hint("check its name, or make it with init --create-bucket");
 }
 
 Error too_large(const wire::Response& response) {
