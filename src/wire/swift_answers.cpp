@@ -83,7 +83,8 @@ Result<void> add_endpoints(KeystoneToken& token, const Json& service) {
   }
   for (const auto& item : endpoints) {
     JsonReader each(item);
-    KeystoneEndpoint out{.interface = each.text("interface"), .region = {}, .url = each.text("url")};
+    KeystoneEndpoint out{
+        .interface = each.text("interface"), .region = {}, .url = each.text("url")};
     // Both say the same; older catalogs have no "region_id".
     for (const auto* name : {"region_id", "region"}) {
       if (each.has(name)) out.region = each.text(name);
@@ -161,8 +162,8 @@ base::SecretText keystone_login(const KeystoneLogin& login) {
   // Room for all of it at once: a string that grows leaves its old bytes behind.
   const auto room = 4096 + 6 * secret.size();
   const bool application = !login.application_id.empty() || !login.application_name.empty();
-  auto inner = application ? by_id_or_name(login.application_id, login.application_name)
-                           : user_of(login);
+  auto inner =
+      application ? by_id_or_name(login.application_id, login.application_name) : user_of(login);
   inner.raw().reserve(room);
   inner.text(application ? "secret" : "password", secret);
   if (application && login.application_id.empty()) {

@@ -54,8 +54,9 @@ std::string slo_manifest(const std::vector<SwiftSegment>& segments);
 struct KeystoneLogin {
   std::string user_id, user_name, user_domain_id, user_domain_name;
   std::string project_id, project_name, project_domain_id, project_domain_name;
-  std::string application_id, application_name;  // an application credential; it has its own project
-  base::SecretText secret;                       // the password, or the credential's secret
+  std::string application_id,
+      application_name;     // an application credential; it has its own project
+  base::SecretText secret;  // the password, or the credential's secret
 };
 // The body of POST /v3/auth/tokens.
 base::SecretText keystone_login(const KeystoneLogin& login);
