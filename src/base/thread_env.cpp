@@ -28,13 +28,13 @@ Nanoseconds read_clock(clockid_t id) noexcept {
 // A first-in first-out queue of intrusive nodes that threads take from.
 class Queue : public Executor {
  public:
+  // Wakes with the mutex held: whoever runs the work may end the queue before a thread of another
+  // Env, or of an embedder, had left notify_one.
   void post(Work& work) noexcept override {
-    {
-      const std::lock_guard lock(mutex_);
-      work.next = nullptr;
-      (front_ ? back_->next : front_) = &work;
-      back_ = &work;
-    }
+    const std::lock_guard lock(mutex_);
+    work.next = nullptr;
+    (front_ ? back_->next : front_) = &work;
+    back_ = &work;
     wake_.notify_one();
   }
   void stop() noexcept {

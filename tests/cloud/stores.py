@@ -74,6 +74,7 @@ STORES = {store.name: store for store in [
     Store("azurite", "azurite.sh", "azure"),
     Store("azurite-tls", "azurite.sh", "azure", start={"TLS": "1"}),
     Store("azurite-oauth", "azurite.sh", "azure", start={"TLS": "1", "OAUTH": "1"}, oauth=True),
+    Store("fake-gcs", "fake-gcs.sh", "gs", start={"TOKEN_TTL": "8"}),
     Store("swift", "swift.sh", "swift", weak=True),
     Store("swift-keystone", "swift.sh", "swift", weak=True, start={"AUTH": "keystone"}),
 ]}

@@ -8,7 +8,9 @@
 #include "base/sync.hpp"
 #include "base/try.hpp"
 #include "provider/azure/judge.hpp"
-#include "provider/azure/shortly.hpp"
+#include "provider/place.hpp"
+#include "provider/secret_body.hpp"
+#include "provider/shortly.hpp"
 #include "wire/encode.hpp"
 
 namespace snapvault::provider::azure {
@@ -46,41 +48,6 @@ bool is_near(std::string_view host) noexcept {
   const bool number = host.find_first_not_of("0123456789.") == host.npos;
   return number && (host.starts_with("127.") || host.starts_with("169.254."));
 }
-
-// "https://host/path": the origin and the path.
-struct Place {
-  wire::Origin origin;
-  std::string path;
-};
-Result<Place> parse_place(std::string_view url, std::string_view name) {
-  const auto scheme = url.find("://");
-  const auto slash = scheme == url.npos ? url.npos : url.find('/', scheme + 3);
-  Place out;
-  out.path = slash == url.npos ? std::string() : std::string(url.substr(slash));
-  auto origin = wire::parse_origin(url.substr(0, slash), true);
-  const bool plain = out.path.find_first_of("?# \r\n") == out.path.npos;
-  if (scheme == url.npos || !origin || !plain) {
-    return Error(Errc::unauthenticated, reason::bad_credential, std::string(name) + " is no URL");
-  }
-  out.origin = *std::move(origin);
-  return out;
-}
-
-// A body that holds a secret; wiped at its end.
-class SecretBody {
- public:
-  explicit SecretBody(const base::SecretText& text) {
-    const auto bytes = base::as_bytes(text.reveal());
-    bytes_ = std::make_shared<base::Bytes>(bytes.begin(), bytes.end());
-  }
-  SecretBody(const SecretBody&) = delete;
-  SecretBody& operator=(const SecretBody&) = delete;
-  ~SecretBody() { ::explicit_bzero(bytes_->data(), bytes_->size()); }
-  PutBody body() const { return PutBody({bytes_}, 0); }
-
- private:
-  std::shared_ptr<base::Bytes> bytes_;
-};
 
 }  // namespace
 

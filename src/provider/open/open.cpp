@@ -6,6 +6,7 @@
 #include "base/try.hpp"
 #include "provider/azure/azure.hpp"
 #include "provider/file.hpp"
+#include "provider/gcs/gcs.hpp"
 #include "provider/memory.hpp"
 #include "provider/s3/s3.hpp"
 #include "provider/swift/swift.hpp"
@@ -24,6 +25,7 @@ struct Scheme {
 constexpr Scheme kSchemes[] = {
     {"s3", provider::kS3Options, provider::make_s3},
     {"azure", provider::kAzureOptions, provider::make_azure},
+    {"gs", provider::kGcsOptions, provider::make_gcs},
     {"swift", provider::kSwiftOptions, provider::make_swift},
 };
 
@@ -38,7 +40,7 @@ Result<std::shared_ptr<Provider>> open_remote(const std::string& url, const Stor
   return Error(Errc::unsupported, reason::bad_url,
                "this build has no provider for this kind of address")
       .with_subject(name)
-      .with_hint("give a directory, file:///path, s3://, azure:// or swift://");
+      .with_hint("give a directory, file:///path, s3://, azure://, gs:// or swift://");
 }
 
 }  // namespace

@@ -8,8 +8,8 @@
 
 #include "base/secret_text.hpp"
 #include "provider/address.hpp"
+#include "provider/place.hpp"
 #include "provider/surroundings.hpp"
-#include "provider/swift/place.hpp"
 #include "wire/swift_answers.hpp"
 
 namespace snapvault::provider::swift {

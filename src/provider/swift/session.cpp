@@ -6,6 +6,7 @@
 
 #include "base/reasons.hpp"
 #include "base/try.hpp"
+#include "provider/secret_body.hpp"
 #include "provider/swift/judge.hpp"
 #include "wire/encode.hpp"
 
@@ -32,21 +33,6 @@ ExchangerOptions options_for(const Account& account) {
 std::int64_t expiry(std::int64_t now, std::int64_t lifetime) noexcept {
   return lifetime <= 0 || lifetime > kLifetimeMax ? 0 : now + lifetime;
 }
-
-// The body of a request that holds a secret; wiped at its end.
-class SecretBody {
- public:
-  explicit SecretBody(const base::SecretText& text)
-      : bytes_(std::make_shared<base::Bytes>(base::as_bytes(text.reveal()).begin(),
-                                             base::as_bytes(text.reveal()).end())) {}
-  SecretBody(const SecretBody&) = delete;
-  SecretBody& operator=(const SecretBody&) = delete;
-  ~SecretBody() { ::explicit_bzero(bytes_->data(), bytes_->size()); }
-  PutBody body() const { return PutBody(std::vector<PutBody::Part>{bytes_}, 0); }
-
- private:
-  std::shared_ptr<base::Bytes> bytes_;
-};
 
 std::string joined(const std::set<std::string>& names) {
   std::string out;

@@ -1,4 +1,4 @@
-#include "provider/azure/shortly.hpp"
+#include "provider/shortly.hpp"
 
 #include <algorithm>
 #include <optional>
@@ -11,7 +11,7 @@
 #include "provider/exchanger.hpp"
 #include "provider/request.hpp"
 
-namespace snapvault::provider::azure {
+namespace snapvault::provider {
 namespace {
 
 struct Watched {
@@ -58,4 +58,4 @@ base::Task<Result<wire::Response>> transfer_shortly(base::Env& env, net::Transpo
   co_return *std::move(watched.answer);
 }
 
-}  // namespace snapvault::provider::azure
+}  // namespace snapvault::provider

@@ -1,9 +1,9 @@
-#include "provider/swift/place.hpp"
+#include "provider/place.hpp"
 
 #include "base/reasons.hpp"
 #include "base/try.hpp"
 
-namespace snapvault::provider::swift {
+namespace snapvault::provider {
 namespace {
 
 constexpr std::size_t kUrlSizeMax = 2048;
@@ -51,4 +51,4 @@ bool is_field_value(std::string_view text) noexcept {
   return true;
 }
 
-}  // namespace snapvault::provider::swift
+}  // namespace snapvault::provider

@@ -1,4 +1,4 @@
-// Place: an http(s) URL that names a service: of Keystone, of v1 auth, of an account's storage.
+// Place: an http(s) URL that names a service: of tokens, of an account's storage.
 #pragma once
 
 #include <string>
@@ -8,7 +8,7 @@
 
 #include "wire/http.hpp"
 
-namespace snapvault::provider::swift {
+namespace snapvault::provider {
 
 struct Place {
   wire::Origin origin;
@@ -22,4 +22,4 @@ Result<Place> parse_place(std::string_view url, std::string_view what);
 // May stand in a header field: printable ASCII without spaces at its ends, 1 to 16 KiB.
 bool is_field_value(std::string_view text) noexcept;
 
-}  // namespace snapvault::provider::swift
+}  // namespace snapvault::provider

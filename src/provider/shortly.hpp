@@ -5,11 +5,11 @@
 #include "base/task.hpp"
 #include "net/transport.hpp"
 
-namespace snapvault::provider::azure {
+namespace snapvault::provider {
 
 // Errors: cancelled after `most`, or as soon as `limits` ends; those of the transport.
 base::Task<Result<wire::Response>> transfer_shortly(base::Env& env, net::Transport& transport,
                                                     net::Exchange exchange, base::Nanoseconds most,
                                                     RequestLimits limits);
 
-}  // namespace snapvault::provider::azure
+}  // namespace snapvault::provider
