@@ -1,0 +1,78 @@
+// Keys and a certificate that protect nothing: the world knows them.
+#pragma once
+
+#include <string_view>
+
+namespace snapvault {
+
+// RFC 7515 appendix A.2.1, as PKCS #8.
+inline constexpr std::string_view kRfc7515Key = R"(-----BEGIN PRIVATE KEY-----
+MIIEvQIBADANBgkqhkiG9w0BAQEFAASCBKcwggSjAgEAAoIBAQCh+BYK4uPJtGXO
+jS1lYmM2K5J9vinh8CR3/BYlzJChNuOL2TSXxbbqY913EeZ8dCn5VrD7io8ImtxL
+aYk8wTM/U+3QGbh3hCUv7JFP5IV3aVlL6kKA0ywPVb9ilE8TA5a8bpvfbr3SvaNn
+juygxmj3AbONv/s4yDQs4v5tJ/reSlpIdJed1LnPmt7Ex1sFhSwsD174pcF1A5L5
+ROjtZMEQxrZHYJqkeDrrnGya11UxMFBji4NmXG9veoKjlnAqH2QbgtPr8jkiGUkf
+toaHLFcW9Qr4NY2ai50Xw0Byj3+H2JoY2PyrZ62EWQwuz3WTOTY8BwNNb2BvniHg
+VFbK5emhAgMBAAECggEAEq5xpGnNCivDflJsRQBXHx1hdR1k6Ulwe2JZD50LpXyW
+PEAeP88vLNO97IjlA7/GQ5sLKMgvfTeXZx9SE+7YwVol2NXOoAJe46sui395IW/G
+O+pWJ1O0BkTGoVEn2bKVRUCgu+GjBVaYLU6f3l9kJfFNS3E0QbVdxzubSu3Mkqzj
+kn439X0M/V51gfpRLI9JYanrC4D4qAdGcopV/0ZHHzQlBjudU2QvXt4ehNYTCBr6
+XCLQUShb1juUO1ZdiYoFaFQT5Tw8bGUl/x/jTj3ccPDVZFD9pIuhLhBOneufuBiB
+4cS98l2SR/RQyGWSeWjnczT0QU91p1DhOVRuOopznQKBgQDgHMQQ60imZV1URk0K
+pLttoLhyt3SmqdEf/kgHePDdtzEafpAu+cS191R2JiuoF2yzWXnwFDcqGigp5BNr
+0AHQfD8/Lk8l1Mk09jxxCfui5nYooNyac8YFjm3vItzVCVDnEd3BbVWG8qf6deqE
+lMGAg+C2V0L4oNXnP7LZcPAZRwKBgQC5A8R+CZW2MvRTLLHzwZkUXV866cff7tx6
+kqa0finGG0KgeqlaZPxgCZnFp7AeAcCMtiynVlJ7vMVgePsLq6XtON4tB5kP9jAP
+rq3rbAOal78eUH5OcED6eNuCV8ixEu1eWcPNCS/l1OW1EnXUEoEHKl54Xrrz2uNw
+kgMTP1FZ1wKBgAcCn1dwJKufzBWQxWQp1vsM5fggqPN1qGb5y0MAk3g7/Ls5bkUp
+5u9SN0Ai3Ya6hNnvWJMb7sXQX6U/zyO2M/hTip7tUeh7CXgwo59dkpN75gJLVds2
+9+DAncu3KXU4f2Fa+7bLNrur53k8KwPOq2bbuTG69QtV7Jr5MR0AHWKNAoGBAIf/
+evpitUf+4JYbLpvNXWcY052Mpz22aR84mY3nh3F2LF2mjMJDpTg7FmuyPcVw6EcG
+yoAe9fa65iNqCq+jdw6PVNGo2hxfjSiZ8IIzHdsPXI89//pMjZcQK9r+CCoRjaZj
+OYiIDktVWZzmevJuv6WywUqd57LE3Zar3dLSIkx1AoGAIYd7DHOhrWvxkwPQsRM2
+tOgrjbcrfvtQJipd+DlcxyVuuM9sQLdgjVk2oy26F0EmpScGLq2MowX7fhd/QJQ3
+ydy5cY7YIBi87w93IKLEdfnbJtoOPLUW0ITrJReOgo1cq9SbsxYawBgfp/gh6A56
+03k2+ZQwVK0JKSHuLFkuQ3U=
+-----END PRIVATE KEY-----
+)";
+
+// On the curve P-256, self-signed for "x"; its SHA-1 is kCertificateSha1.
+inline constexpr std::string_view kCertificate = R"(-----BEGIN CERTIFICATE-----
+MIIBbzCCARWgAwIBAgIUK2zv4i/gQVnc6EJ/AVFXxK85T+0wCgYIKoZIzj0EAwIw
+DDEKMAgGA1UEAwwBeDAgFw0yNjEyMDExMDQ3MzlaGA8yMTI2MTEwNzEwNDczOVow
+DDEKMAgGA1UEAwwBeDBZMBMGByqGSM49AgEGCCqGSM49AwEHA0IABHJ2ltrvAT39
+ZdW3AcwEipn2Mb36x/R181Xn6x5zSnNg3NkxYwmzlNlGJ92q7xlo2Ssh0YahaMat
+exl4vEZA/eejUzBRMB0GA1UdDgQWBBSjZtucK18EjL1P9KklDDwrIT9LxjAfBgNV
+HSMEGDAWgBSjZtucK18EjL1P9KklDDwrIT9LxjAPBgNVHRMBAf8EBTADAQH/MAoG
+CCqGSM49BAMCA0gAMEUCIHMqmh4jMREEyzCbEMOzr7yBQjAPUMob8VAaGw0LL6ID
+AiEAwTjdJE1FxKCQAwi2Lx7jmHbRlr8qIn8hIuqJ/S3W5EM=
+-----END CERTIFICATE-----
+)";
+inline constexpr std::string_view kCertificateSha1 = "08314cafa854bfd11867e22094ea536ff9e574e7";
+
+inline constexpr std::string_view kCurveKey = R"(-----BEGIN PRIVATE KEY-----
+MIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQgHNqE2ExPm6xwjv9B
+49yTYGquBveMfe4H6wDDHH77Vp6hRANCAAQNfijh2Bk11GPUE7kRHRdcWxuPfNGk
+xJO6zcaFwhMqE7ZPG2lyqO4oK63oj8dM2WvVyFcimhHTcCFF/B3q3Yha
+-----END PRIVATE KEY-----
+)";
+
+inline constexpr std::string_view kShortRsaKey = R"(-----BEGIN PRIVATE KEY-----
+MIICdwIBADANBgkqhkiG9w0BAQEFAASCAmEwggJdAgEAAoGBALjVLRjfgwc4KxtP
+p3ewULStLFle8FW/EKoQJjOzALHVldAax0hMVRWOQSxGkise0vmjAfcFD7rOoAhw
+Wt5EHFirIJhKa7yOaVBjOaUc44oFZjAhvcIbPKO+BC+L+/rxmp2dd0CwYqIsx0oZ
+/iCyWjb4LfuPG5mni27xl/19vsDXAgMBAAECgYAa43hCDBIFtNggiv/z24SCJEc1
+YShZcQg9lUfZcYsCU+4Nbjfbfq9KCX3VsRaGi19pzZr1kpjtNi31zFKLzyDITcMh
+cgr209JUMhYRWwIunl+q4efdgpQlYGDwwNPfZWmlA3y2+SYH6GpWkIJ0npjthsg1
+Xam+RWB0tmqxrTdbIQJBAPJ1rizYVkCTHAOs6OKIUiWIrCmrH/e0si9D4rT9fSzV
+58ftiCrwE+qdUqylN0QuMcapehu+nhWdT/wlh0OjwB8CQQDDJ6IRpI+iR5+2pe/O
+pDXD4OsyX6iSOKBKpdkd+Ni0ynHseet9GLyXfZvXb6bB2kgdVSLUiPeDJHcrKmP4
+dAhJAkEAtEbt5+g/UapQRSdWzcEgm0nhAOZ9UXfomR43ve1RGno96bji61Iw7Nxn
+MXly+14Bor42zdRQxK+AXnIk/hUObwJAIIkE/gf/YkCqodq8RikeRY/D5lwIUIhc
+QNWxgsuv5UQzBge1eN+c4WyxhJM6q+rmRu2gpupGyXhU3b9td0hw8QJBAN0dmA11
+A/uGrcQXj20u/qtRdTEZiE8rt21bEXY59ha58FE8L2ve54eD5kWqVQ40PIxvCa3C
+iNR+ENuiYsfVEoo=
+-----END PRIVATE KEY-----
+)";
+
+}  // namespace snapvault
