@@ -167,7 +167,10 @@ base::Task<Result<Token>> Tokens::ask_file(std::string path, std::string source,
   if (!credential) co_return std::move(credential).error().with_subject(path);
   auto asking = ask_credential(*credential, std::move(limits));
   auto token = co_await std::move(asking);
-  if (!token) co_return std::move(token).error();
+  if (!token) {
+    if (!token.error().subject().empty()) co_return std::move(token).error();
+    co_return std::move(token).error().with_subject(path);
+  }
   token->source = named ? std::move(source) : "gcloud's credentials file";
   const auto& email = (*credential)->client_email;
   if (!email.empty()) token->source += " (" + email + ")";
