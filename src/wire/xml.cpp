@@ -80,7 +80,8 @@ Result<XmlNode> parse_xml(std::string_view text) {
   const auto parsed = document.load_buffer(text.data(), text.size(), kHow, pugi::encoding_utf8);
   if (parsed.status == pugi::status_out_of_memory) throw std::bad_alloc();
   const auto root = document.document_element();
-  if (!parsed || !root) return bad("an answer of the store should be XML, but is not");
+  if (!parsed || !root || root.next_sibling())
+    return bad("an answer of the store should be XML, but is not");
   XmlNode out;
   copy(root, out, 1);
   return out;
