@@ -78,6 +78,8 @@ Result<void> AnswerParser::put_head(base::ByteView head, bool bodiless) {
   if (error) return explain(error);
   if (!parser.is_header_done()) return bad("the head of an answer is not well formed");
   const auto& message = parser.get();
+  if (status() < 100 || status() > 599)
+    return bad("an answer has a status that HTTP does not know");
   const auto coded = message.count(http::field::transfer_encoding);
   if (coded == 0) return {};
   if (message.count(http::field::content_length) > 0) {
