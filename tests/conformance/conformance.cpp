@@ -19,8 +19,8 @@ std::string new_folder() {
 
 std::vector<Case> all_cases() {
   std::vector<Case> all;
-  for (const auto cases :
-       {object_cases(), range_cases(), list_cases(), remove_cases(), race_cases(), limit_cases()}) {
+  for (const auto cases : {object_cases(), range_cases(), list_cases(), remove_cases(),
+                           race_cases(), limit_cases(), content_cases(), service_cases()}) {
     all.insert(all.end(), cases.begin(), cases.end());
   }
   return all;
@@ -94,6 +94,36 @@ Result<ObjectInfo> Store::stat(std::string_view name) {
 }
 
 Result<void> Store::sync() { return wait(start(RequestLimits{})); }
+
+Result<void> Store::prepare(RequestLimits limits) {
+  auto pending = note(Pending<void>());
+  provider_.prepare(std::move(limits), pending.completion());
+  return wait(pending);
+}
+
+Result<void> Store::create_root(RequestLimits limits) {
+  auto pending = note(Pending<void>());
+  provider_.create_root(std::move(limits), pending.completion());
+  return wait(pending);
+}
+
+Result<std::vector<Finding>> Store::examine(RequestLimits limits) {
+  auto pending = note(Pending<std::vector<Finding>>());
+  provider_.examine(std::move(limits), pending.completion());
+  return wait(pending);
+}
+
+Result<std::vector<std::string>> Store::all_below(std::string_view prefix) {
+  std::vector<std::string> out;
+  for (;;) {
+    ListRequest request{.prefix = std::string(prefix)};
+    if (!out.empty()) request.start_after = out.back();
+    auto page = wait(start(std::move(request)));
+    if (!page) return page.error();
+    for (auto& object : page->objects) out.push_back(std::move(object.key));
+    if (!page->truncated || page->objects.empty()) return out;
+  }
+}
 
 template <class T>
 Pending<T> Store::note(Pending<T> pending) {

@@ -93,6 +93,11 @@ class Store {
   Result<void> remove(std::vector<std::string> names);
   Result<ObjectInfo> stat(std::string_view name);
   Result<void> sync();
+  Result<void> prepare(RequestLimits limits = {});
+  Result<void> create_root(RequestLimits limits = {});
+  Result<std::vector<Finding>> examine(RequestLimits limits = {});
+  // All keys of the store below `prefix`, whole, whoever made them.
+  Result<std::vector<std::string>> all_below(std::string_view prefix);
 
   // These take whole keys and do not wait.
   Pending<Bytes> start(GetRequest request);
@@ -107,6 +112,7 @@ class Store {
     return pending.wait(patience_);
   }
   Capabilities capabilities() const { return provider_.capabilities(); }
+  Provider& provider() const { return provider_; }
   std::chrono::milliseconds patience() const { return patience_; }
 
   // A failure if a request was completed more than once, or never.
@@ -144,6 +150,8 @@ std::span<const Case> list_cases();
 std::span<const Case> remove_cases();
 std::span<const Case> race_cases();
 std::span<const Case> limit_cases();
+std::span<const Case> content_cases();
+std::span<const Case> service_cases();
 
 }  // namespace snapvault::conformance
 

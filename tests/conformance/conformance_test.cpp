@@ -22,7 +22,7 @@ void check_all(Provider& store) {
     CHECK_MESSAGE(!failure, failure.value_or(""));
   }
   MESSAGE(store.capabilities().kind << ": " << count << " cases");
-  CHECK(count >= 60);
+  CHECK(count >= 120);
 }
 
 // The names of the first cases that fail on `store`.
@@ -52,7 +52,7 @@ TEST_CASE("case names are unique, and needs select cases") {
   std::size_t count = 0;
   for (const auto& what : all_cases()) count += applies(what, weak);
   CHECK(count < all_cases().size());
-  CHECK(count >= 60);
+  CHECK(count >= 110);
 }
 
 TEST_CASE("every broken provider makes at least one case fail") {
@@ -69,7 +69,7 @@ TEST_CASE("every broken provider makes at least one case fail") {
       MESSAGE(std::string(broken.name) << " fails:" << all);
     }
   }
-  CHECK(count >= 30);
+  CHECK(count >= 45);
 }
 
 }  // namespace snapvault::conformance
