@@ -3,6 +3,7 @@
 #include "snapvault.h"
 
 #include <algorithm>
+#include <cstddef>
 #include <cstring>
 #include <deque>
 #include <memory>
@@ -26,7 +27,11 @@ namespace sv = snapvault;
 struct sv_error {
   sv_code code;
   std::int32_t native;
-  std::string reason, message, hint, subject;
+  std::string reason, message, hint, subject, request_id;
+};
+
+struct sv_rates {
+  sv::JobRates rates;
 };
 
 struct sv_cancel {
@@ -80,7 +85,8 @@ sv_code answer(sv_error** error, const Error& failed) noexcept {
                           std::string(failed.reason()),
                           std::string(failed.message()),
                           std::string(failed.hint()),
-                          std::string(failed.subject())};
+                          std::string(failed.subject()),
+                          std::string(failed.request_id())};
   } catch (...) {  // *error stays NULL, as the header says.
   }
   return code;
@@ -120,18 +126,20 @@ Result<void> need(const void* given, const char* name) {
 }
 
 // A copy of the struct a caller gave, who may have been compiled against a newer header. `oldest`
-// is its size in release 1.0 once it has grown since; what an older caller leaves out is 0.
+// is its size in release 1.0 once it has grown since; what an older caller leaves out is 0. It
+// grows by members that end at a multiple of 8.
 template <class T>
 Result<T> take(const T* given, const char* name, std::size_t oldest = sizeof(T)) {
   if (auto done = need(given, name); !done) return std::move(done).error();
   const auto size = given->struct_size;
-  if (size < oldest || size > kStructMax) {
+  if (size < oldest || size > kStructMax || size % 8 != 0) {
     return bad_argument(std::string(name) + ": struct_size is wrong: start with its _INIT macro");
   }
   T known = {};
   std::memcpy(&known, given, std::min(size, sizeof(T)));
   bool unknown = false;
   if constexpr (requires { known.reserved; }) unknown = known.reserved != 0;
+  if constexpr (requires { known.reserved_2; }) unknown |= known.reserved_2 != 0;
   const auto* bytes = reinterpret_cast<const unsigned char*>(given);
   for (auto i = sizeof(T); i < size; ++i) unknown |= bytes[i] != 0;
   if (unknown) {
@@ -155,11 +163,13 @@ class JobControl {
   explicit JobControl(const Options& options)
       : on_progress_(options.on_progress), user_data_(options.progress_data) {
     if (options.cancel != nullptr) link_.emplace(options.cancel->source.get_token(), Stop{this});
+    if (options.rates != nullptr) rates_ = options.rates->rates;
   }
 
   template <class Options>
   void apply(Options& options, std::uint32_t period_ms) {
     options.stop = own_.get_token();
+    options.rates = rates_;
     if (period_ms != 0) options.progress_period_ms = period_ms;
     if (on_progress_ == nullptr) return;
     options.on_progress = [this](const sv::Progress& progress) { report(progress); };
@@ -192,6 +202,7 @@ class JobControl {
   std::stop_source own_;
   sv_progress_fn on_progress_;
   void* user_data_;
+  std::optional<sv::JobRates> rates_;
   std::optional<std::stop_callback<Stop>> link_;
 };
 
@@ -240,6 +251,19 @@ KeptSnapshot::KeptSnapshot(sv::SnapshotInfo given)
   view.marked_count = marked.size();
 }
 
+// What a job cost, into its report.
+template <class Report>
+void set_traffic(Report& report, const sv::Traffic& from) {
+  report.gets = from.gets;
+  report.puts = from.puts;
+  report.lists = from.lists;
+  report.removes = from.removes;
+  report.stats = from.stats;
+  report.syncs = from.syncs;
+  report.bytes_up = from.bytes_up;
+  report.bytes_down = from.bytes_down;
+}
+
 // Reports that own what they point to.
 struct OwnedBackupReport : sv_backup_report {
   explicit OwnedBackupReport(sv::BackupReport&& from)
@@ -252,6 +276,7 @@ struct OwnedBackupReport : sv_backup_report {
     audit_failed = from.audit_failed;
     warnings = pointers.empty() ? nullptr : pointers.data();
     warning_count = pointers.size();
+    set_traffic(*this, from.traffic);
   }
   KeptSnapshot kept;
   std::vector<std::string> texts;
@@ -271,6 +296,7 @@ struct OwnedRestoreReport : sv_restore_report {
     seconds = from.seconds;
     bad = ranges.empty() ? nullptr : ranges.data();
     bad_count = ranges.size();
+    set_traffic(*this, from.traffic);
   }
   std::vector<sv_range> ranges;
 };
@@ -339,6 +365,7 @@ Result<sv::InitOptions> from_c(const sv_init_options& given) {
   if (given.pack_size != 0) options.pack_size = given.pack_size;
   if (given.compression != nullptr) options.compression = given.compression;
   options.protect_parents = given.protect_parents != 0;
+  options.create_bucket = given.create_bucket != 0;
   return options;
 }
 
@@ -362,6 +389,18 @@ Result<sv::OpenOptions> from_c(const sv_open_options& given) {
   }
   return options;
 }
+
+Result<sv::Rates> rates_of(const sv_rate_limits* limits) {
+  const sv_rate_limits none = SV_RATE_LIMITS_INIT;
+  const auto given = take(limits == nullptr ? &none : limits, "limits");
+  if (!given) return given.error();
+  return sv::Rates{given->upload, given->download, given->read, given->requests};
+}
+
+// The sizes in release 1.0 of what has grown since.
+constexpr auto kInitOptions = offsetof(sv_init_options, create_bucket);
+constexpr auto kBackupOptions = offsetof(sv_backup_options, rates);
+constexpr auto kRestoreOptions = offsetof(sv_restore_options, rates);
 
 }  // namespace
 
@@ -395,7 +434,33 @@ const char* sv_error_subject(const sv_error* error) {
   return error == nullptr ? "" : error->subject.c_str();
 }
 std::int32_t sv_error_native(const sv_error* error) { return error == nullptr ? 0 : error->native; }
+const char* sv_error_request_id(const sv_error* error) {
+  return error == nullptr ? "" : error->request_id.c_str();
+}
 void sv_error_free(sv_error* error) { delete error; }
+
+sv_code sv_rates_create(const sv_rate_limits* limits, sv_rates** out, sv_error** error) {
+  return guard_out(out, error, [&]() -> Result<void> {
+    SV_CAPI_CHECK(need(out, "out"));
+    const auto rates = rates_of(limits);
+    if (!rates) return rates.error();
+    *out = new sv_rates{sv::JobRates(*rates)};
+    return {};
+  });
+}
+
+sv_code sv_rates_set(sv_rates* rates, const sv_rate_limits* limits, sv_error** error) {
+  return guard(error, [&]() -> Result<void> {
+    SV_CAPI_CHECK(need(rates, "rates"));
+    SV_CAPI_CHECK(need(limits, "limits"));
+    const auto wanted = rates_of(limits);
+    if (!wanted) return wanted.error();
+    rates->rates.set(*wanted);
+    return {};
+  });
+}
+
+void sv_rates_free(sv_rates* rates) { delete rates; }
 
 sv_code sv_cancel_create(sv_cancel** out, sv_error** error) {
   return guard_out(out, error, [&]() -> Result<void> {
@@ -416,7 +481,7 @@ sv_code sv_repository_init(const char* url, const sv_init_options* options, sv_r
   return guard_out(out, error, [&]() -> Result<void> {
     SV_CAPI_CHECK(need(url, "url"));
     SV_CAPI_CHECK(need(out, "out"));
-    const auto given = take(options, "options");
+    const auto given = take(options, "options", kInitOptions);
     if (!given) return given.error();
     const auto wanted = from_c(*given);
     if (!wanted) return wanted.error();
@@ -487,7 +552,7 @@ sv_code sv_repository_backup(sv_repository* repository, const sv_source* source,
     const auto table = take(source, "source");
     if (!table) return table.error();
     SV_CAPI_CHECK(sv::capi::check(*table));
-    const auto given = take(options, "options");
+    const auto given = take(options, "options", kBackupOptions);
     if (!given) return given.error();
     sv::capi::CallbackSource volume(*table, user_data);
     return backup(*repository, volume, *given, report);
@@ -500,7 +565,7 @@ sv_code sv_repository_backup_path(sv_repository* repository, const char* path,
   return guard_out(report, error, [&]() -> Result<void> {
     SV_CAPI_CHECK(need(repository, "repository"));
     SV_CAPI_CHECK(need(path, "path"));
-    const auto given = take(options, "options");
+    const auto given = take(options, "options", kBackupOptions);
     if (!given) return given.error();
     auto volume = sv::VolumeFile::open(path);
     if (!volume) return std::move(volume).error();
@@ -520,7 +585,7 @@ sv_code sv_repository_restore(sv_repository* repository, const sv_sink* sink, vo
     const auto table = take(sink, "sink");
     if (!table) return table.error();
     SV_CAPI_CHECK(sv::capi::check(*table));
-    const auto given = take(options, "options");
+    const auto given = take(options, "options", kRestoreOptions);
     if (!given) return given.error();
     if (given->overwrite != 0) return bad_argument("options.overwrite is for a path only");
     const auto snapshot = find(*repository, *given);
@@ -536,7 +601,7 @@ sv_code sv_repository_restore_path(sv_repository* repository, const char* path,
   return guard_out(report, error, [&]() -> Result<void> {
     SV_CAPI_CHECK(need(repository, "repository"));
     SV_CAPI_CHECK(need(path, "path"));
-    const auto given = take(options, "options");
+    const auto given = take(options, "options", kRestoreOptions);
     if (!given) return given.error();
     if (given->overwrite != 0 && given->in_place != 0) {
       return bad_argument("options.overwrite and options.in_place exclude each other");

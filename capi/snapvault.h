@@ -24,6 +24,8 @@
  *   sv_repository       any thread, any calls at once; freed after all of them returned
  *   sv_cancel           any thread, any calls at once; freed after all sv_cancel_request returned,
  *                       also while a job that was given it still runs
+ *   sv_rates            any thread, any calls at once; freed after all sv_rates_set returned, also
+ *                       while a job that was given it still runs
  *   sv_error, reports,
  *   sv_snapshot_list    immutable: any thread; freed once, when nobody reads them
  *   free functions      any thread
@@ -120,6 +122,9 @@ SV_API const char* sv_error_subject(const sv_error* error);
 /* errno of the failed system call or the HTTP status; 0 if there was none. */
 SV_API int32_t sv_error_native(const sv_error* error);
 
+/* The id by which whoever runs the store finds the request in its logs, or "". */
+SV_API const char* sv_error_request_id(const sv_error* error);
+
 /* Frees an error and its texts. */
 SV_API void sv_error_free(sv_error* error);
 
@@ -165,6 +170,32 @@ typedef struct sv_progress {
 /* Called from a library thread, one call at a time for a job, about every progress_period_ms and
  * once with SV_PHASE_DONE. Not 0: stop, and the job returns SV_CANCELLED unless it was done. */
 typedef int32_t (*sv_progress_fn)(const sv_progress* progress, void* user_data);
+
+/* ---- rates --------------------------------------------------------------------------------- */
+
+/* Bounds on one job, or on all jobs together that are given the same sv_rates. 0: no bound. */
+typedef struct sv_rate_limits {
+  size_t struct_size;
+  uint64_t upload;   /* bytes a second to the store */
+  uint64_t download; /* bytes a second from the store */
+  uint64_t read;     /* bytes a second from sources */
+  uint64_t requests; /* to the store, a second */
+} sv_rate_limits;
+
+#define SV_RATE_LIMITS_INIT \
+  { sizeof(sv_rate_limits), 0, 0, 0, 0 }
+
+/* Rates that can be changed while the jobs that were given them run. */
+typedef struct sv_rates sv_rates;
+
+/* Makes rates. `limits` may be NULL: no bounds yet. */
+SV_API sv_code sv_rates_create(const sv_rate_limits* limits, sv_rates** out, sv_error** error);
+
+/* Changes them, at once and for all jobs that were given them. */
+SV_API sv_code sv_rates_set(sv_rates* rates, const sv_rate_limits* limits, sv_error** error);
+
+/* Frees them. Jobs that were given them go on with what was set last. */
+SV_API void sv_rates_free(sv_rates* rates);
 
 /* ---- sources and sinks --------------------------------------------------------------------- */
 
@@ -298,11 +329,14 @@ typedef struct sv_init_options {
   const char* compression; /* "none", "zstd:1" to "zstd:19"; NULL: "zstd:3" */
   int32_t protect_parents; /* refuse to delete a snapshot that is a parent */
   uint32_t reserved;       /* 0 */
+  /* since 1.1 */
+  int32_t create_bucket;   /* make the bucket or container of the address if it is not there */
+  uint32_t reserved_2;     /* 0 */
 } sv_init_options;
 
 #define SV_FULL_NEVER UINT32_MAX
 #define SV_INIT_OPTIONS_INIT \
-  { sizeof(sv_init_options), NULL, NULL, 0, 0, 0, NULL, 0, 0 }
+  { sizeof(sv_init_options), NULL, NULL, 0, 0, 0, NULL, 0, 0, 0, 0 }
 
 /* What a handle may do. */
 enum { SV_ACCESS_DEFAULT = 0, SV_ACCESS_READ = 1, SV_ACCESS_APPEND = 2, SV_ACCESS_MANAGE = 3 };
@@ -319,16 +353,22 @@ typedef struct sv_open_options {
 #define SV_OPEN_OPTIONS_INIT \
   { sizeof(sv_open_options), NULL, NULL, 0, 0 }
 
-/* Makes a repository at `url` ("file:///path", a path, or "memory:NAME" in this process) and opens
- * it for manage. Durable on success; nothing is left behind on failure.
+/* Makes a repository at `url` ("file:///path", a path, "memory:NAME" in this process,
+ * "s3://bucket/prefix", "azure://container/prefix", "gs://bucket/prefix" or
+ * "swift://container/prefix", with options behind a '?' as README.md, "Stores", has them) and opens
+ * it for manage. No secret stands in a URL: credentials come from the environment. Durable on
+ * success; nothing is left behind on failure, but perhaps the bucket.
  * Errors: SV_ALREADY_EXISTS (repository_exists), SV_INVALID_ARGUMENT (bad_url, key_required,
- * bad_pack_size, bad_compression), SV_PERMISSION_DENIED, SV_UNAVAILABLE. */
+ * bad_pack_size, bad_compression), SV_UNAUTHENTICATED (no_credential, bad_credential,
+ * expired_credential, clock_skew), SV_NOT_FOUND (no_bucket), SV_PERMISSION_DENIED,
+ * SV_PRECONDITION_FAILED (tls, wrong_region), SV_UNAVAILABLE. */
 SV_API sv_code sv_repository_init(const char* url, const sv_init_options* options,
                                   sv_repository** out, sv_error** error);
 
 /* Opens the repository at `url`. `options` may be NULL: no key, append.
- * Errors: SV_NOT_FOUND (not_a_repository), SV_UNAUTHENTICATED (wrong_passphrase, wrong_key,
- * key_required), SV_UNSUPPORTED (newer_format), SV_UNAVAILABLE. */
+ * Errors: SV_NOT_FOUND (not_a_repository, no_bucket), SV_UNAUTHENTICATED (wrong_passphrase,
+ * wrong_key, key_required, and those of a store), SV_UNSUPPORTED (newer_format),
+ * SV_PRECONDITION_FAILED (tls, wrong_region), SV_UNAVAILABLE. */
 SV_API sv_code sv_repository_open(const char* url, const sv_open_options* options,
                                   sv_repository** out, sv_error** error);
 
@@ -413,10 +453,11 @@ typedef struct sv_backup_options {
   void* progress_data;         /* user_data of on_progress */
   uint32_t progress_period_ms; /* 0: 500 */
   uint32_t reserved;           /* 0 */
+  sv_rates* rates;             /* since 1.1; or NULL: no bounds */
 } sv_backup_options;
 
 #define SV_BACKUP_OPTIONS_INIT \
-  { sizeof(sv_backup_options), NULL, NULL, NULL, 0, 0, 0, 0, NULL, NULL, NULL, 0, 0 }
+  { sizeof(sv_backup_options), NULL, NULL, NULL, 0, 0, 0, 0, NULL, NULL, NULL, 0, 0, NULL }
 
 /* What a backup did. */
 typedef struct sv_backup_report {
@@ -428,6 +469,10 @@ typedef struct sv_backup_report {
   uint32_t reserved;
   const char* const* warnings; /* slugs such as "source_busy"; NULL if none */
   size_t warning_count;
+  /* Since 1.1: what the job cost. `requests` is the sum of the first five. */
+  uint64_t gets, puts, lists, removes, stats;
+  uint64_t syncs; /* of a local store; no request of another one */
+  uint64_t bytes_up, bytes_down;
 } sv_backup_report;
 
 /* Backs up the volume that `source` reads. When this succeeds the snapshot is durable and listed;
@@ -465,10 +510,11 @@ typedef struct sv_restore_options {
   void* progress_data;         /* user_data of on_progress */
   uint32_t progress_period_ms; /* 0: 500 */
   uint32_t reserved;           /* 0 */
+  sv_rates* rates;             /* since 1.1; or NULL: no bounds */
 } sv_restore_options;
 
 #define SV_RESTORE_OPTIONS_INIT \
-  { sizeof(sv_restore_options), NULL, {0, 0}, 0, 0, 0, 0, NULL, NULL, NULL, 0, 0 }
+  { sizeof(sv_restore_options), NULL, {0, 0}, 0, 0, 0, 0, NULL, NULL, NULL, 0, 0, NULL }
 
 /* What a restore did. */
 typedef struct sv_restore_report {
@@ -482,6 +528,10 @@ typedef struct sv_restore_report {
   double seconds;
   const sv_range* bad; /* not restored: damaged, or unreadable when backed up; NULL if none */
   size_t bad_count;
+  /* Since 1.1: what the job cost. `requests` is the sum of the first five. */
+  uint64_t gets, puts, lists, removes, stats;
+  uint64_t syncs; /* of a local store; no request of another one */
+  uint64_t bytes_up, bytes_down;
 } sv_restore_report;
 
 /* Writes a snapshot to `sink`. When this succeeds flush and finish(1) succeeded: the bytes are as

@@ -1,6 +1,8 @@
 // Errors, arguments and structs: what a caller can get wrong.
 #include <doctest/doctest.h>
 
+#include <cstddef>
+
 #include <string>
 #include <vector>
 
@@ -44,6 +46,11 @@ void check_struct(const T& known, Call call) {
     reserved.reserved = 1;
     CHECK(call(&reserved, error.out()) == SV_INVALID_ARGUMENT);
   }
+  if constexpr (requires(T t) { t.reserved_2; }) {
+    T reserved = known;
+    reserved.reserved_2 = 1;
+    CHECK(call(&reserved, error.out()) == SV_INVALID_ARGUMENT);
+  }
 }
 
 }  // namespace
@@ -77,7 +84,8 @@ TEST_SUITE("capi/errors") {
   TEST_CASE("no error reads as success without texts") {
     CHECK(sv_error_code(nullptr) == SV_OK);
     CHECK(sv_error_native(nullptr) == 0);
-    for (const auto read : {sv_error_reason, sv_error_message, sv_error_hint, sv_error_subject}) {
+    for (const auto read : {sv_error_reason, sv_error_message, sv_error_hint, sv_error_subject,
+                            sv_error_request_id}) {
       CHECK(std::string(read(nullptr)).empty());
     }
   }
@@ -198,6 +206,13 @@ TEST_SUITE("capi/errors") {
     check_struct(restore, [&](const sv_restore_options* options, sv_error** error) {
       return sv_repository_restore(repository, &kSink, &volume, options, nullptr, error);
     });
+    const sv_rate_limits limits = SV_RATE_LIMITS_INIT;
+    check_struct(limits, [](const sv_rate_limits* given, sv_error** error) {
+      sv_rates* out = nullptr;
+      const auto code = sv_rates_create(given, &out, error);
+      sv_rates_free(out);
+      return code;
+    });
     const sv_list_options list = SV_LIST_OPTIONS_INIT;
     check_struct(list, [&](const sv_list_options* options, sv_error** error) {
       sv_snapshot_list* out = nullptr;
@@ -205,6 +220,27 @@ TEST_SUITE("capi/errors") {
       sv_snapshot_list_free(out);
       return code;
     });
+  }
+
+  TEST_CASE("options as release 1.0 had them are understood, whatever stands behind them") {
+    const auto owner = make_repository("memory:capi-older");
+    Volume volume(64 << 10);
+    volume.fill(1);
+    auto backup = backup_as("db");
+    backup.struct_size = offsetof(sv_backup_options, rates);
+    backup.rates = reinterpret_cast<sv_rates*>(&volume);  // not the caller's: it ends before
+    CHECK(sv_repository_backup(owner.get(), &kSource, &volume, &backup, nullptr, nullptr) == SV_OK);
+    auto restore = restore_of("db@latest");
+    restore.struct_size = offsetof(sv_restore_options, rates);
+    restore.rates = reinterpret_cast<sv_rates*>(&volume);
+    CHECK(sv_repository_restore(owner.get(), &kSink, &volume, &restore, nullptr, nullptr) == SV_OK);
+    sv_init_options init = SV_INIT_OPTIONS_INIT;
+    init.raw_key = kKey.data();
+    init.struct_size = offsetof(sv_init_options, create_bucket);
+    init.reserved_2 = 7;
+    sv_repository* out = nullptr;
+    CHECK(sv_repository_init("memory:capi-older-init", &init, &out, nullptr) == SV_OK);
+    sv_repository_free(out);
   }
 
   TEST_CASE("what is needed may not be NULL") {
@@ -218,6 +254,8 @@ TEST_SUITE("capi/errors") {
     sv_snapshot_list* list = nullptr;
     const std::vector<sv_code> answers = {
         sv_cancel_create(nullptr, nullptr),
+        sv_rates_create(nullptr, nullptr, nullptr),
+        sv_rates_set(nullptr, nullptr, nullptr),
         sv_repository_list(nullptr, nullptr, &list, nullptr),
         sv_repository_list(repository, nullptr, nullptr, nullptr),
         sv_repository_backup(nullptr, &kSource, &volume, &backup, nullptr, nullptr),

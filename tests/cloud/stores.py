@@ -65,18 +65,19 @@ class Store:
         return f"test-{uuid.uuid4().hex[:12]}"
 
 
+# Those that take longest come first, so that all end at about the same time.
 STORES = {store.name: store for store in [
-    Store("minio", "minio.sh", "s3"),
-    Store("minio-tls", "minio.sh", "s3", start={"TLS": "1"}),
-    Store("versitygw", "versitygw.sh", "s3"),
-    Store("ceph", "ceph.sh", "s3", start={"CEPH_STORE": "memstore"}),
-    Store("rclone", "rclone-s3.sh", "s3", weak=True),
+    Store("swift", "swift.sh", "swift", weak=True),
+    Store("fake-gcs", "fake-gcs.sh", "gs", start={"TOKEN_TTL": "8"}),
+    Store("swift-keystone", "swift.sh", "swift", weak=True, start={"AUTH": "keystone"}),
     Store("azurite", "azurite.sh", "azure"),
+    Store("ceph", "ceph.sh", "s3", start={"CEPH_STORE": "memstore"}),
+    Store("versitygw", "versitygw.sh", "s3"),
+    Store("rclone", "rclone-s3.sh", "s3", weak=True),
+    Store("minio", "minio.sh", "s3"),
     Store("azurite-tls", "azurite.sh", "azure", start={"TLS": "1"}),
     Store("azurite-oauth", "azurite.sh", "azure", start={"TLS": "1", "OAUTH": "1"}, oauth=True),
-    Store("fake-gcs", "fake-gcs.sh", "gs", start={"TOKEN_TTL": "8"}),
-    Store("swift", "swift.sh", "swift", weak=True),
-    Store("swift-keystone", "swift.sh", "swift", weak=True, start={"AUTH": "keystone"}),
+    Store("minio-tls", "minio.sh", "s3", start={"TLS": "1"}),
 ]}
 # Takes 20 minutes to build: behind the long form (tests/TESTING.md).
 LONG = {"garage": Store("garage", "garage.sh", "s3", weak=True)}
