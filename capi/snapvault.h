@@ -330,8 +330,8 @@ typedef struct sv_init_options {
   int32_t protect_parents; /* refuse to delete a snapshot that is a parent */
   uint32_t reserved;       /* 0 */
   /* since 1.1 */
-  int32_t create_bucket;   /* make the bucket or container of the address if it is not there */
-  uint32_t reserved_2;     /* 0 */
+  int32_t create_bucket; /* make the bucket or container of the address if it is not there */
+  uint32_t reserved_2;   /* 0 */
 } sv_init_options;
 
 #define SV_FULL_NEVER UINT32_MAX

@@ -1,4 +1,4 @@
-"""Runs the tests of this folder on each store, three stores at a time, and adds up what they say."""
+"""Runs the tests of this folder on each store, three at a time, and adds up what they say."""
 import concurrent.futures
 import os
 import pathlib
