@@ -91,11 +91,21 @@ Task<Result<store::Repository>> init_on_loop(Runtime::State& runtime,
   co_return made;
 }
 
-Task<Result<store::Snapshot>> find_on_loop(Repository::State& state, std::string name) {
+Task<Result<void>> find_on_loop(Repository::State& state, std::string name, Snapshot::State& into) {
   auto client = state.client();
-  auto finding = store::find_snapshot(client, state.repository, std::move(name));
+  auto finding = store::find_among(client, state.repository, std::move(name));
   auto found = co_await std::move(finding);
-  co_return found;
+  if (!found) co_return std::move(found).error();
+  into.info = engine::describe(found->snapshot);
+  into.stored = std::move(found->snapshot);
+  auto reading = store::read_snapshots(client, state.repository, std::move(found->newer));
+  const auto newer = co_await std::move(reading);
+  if (!newer) co_return newer.error();
+  const auto names_it = [&into](const store::Snapshot& one) {
+    return engine::describe(one).parent == into.info.id;
+  };
+  into.info.has_dependents = std::ranges::any_of(newer->snapshots, names_it);
+  co_return Result<void>();
 }
 
 }  // namespace
@@ -217,15 +227,9 @@ Result<VerifyReport> Repository::verify(const VerifyOptions& options) {
 Result<Snapshot> Repository::snapshot(const std::string& name) const {
   return base::answer([&]() -> Result<Snapshot> {
     SV_CHECK(state_->check(Access::read));
-    SV_TRY(auto found, base::run_sync(state_->env(), find_on_loop(*state_, name)));
     auto state = std::make_shared<Snapshot::State>();
     state->repository = state_;
-    state->info = engine::describe(found);
-    state->stored = std::move(found);
-    SV_TRY(const auto siblings, snapshots({.source = state->info.source}));
-    for (const auto& sibling : siblings) {
-      state->info.has_dependents = state->info.has_dependents || sibling.parent == state->info.id;
-    }
+    SV_CHECK(base::run_sync(state_->env(), find_on_loop(*state_, name, *state)));
     return Snapshot(std::move(state));
   });
 }

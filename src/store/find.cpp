@@ -69,22 +69,35 @@ Result<Wanted> parse(const std::string& name) {
   return out;
 }
 
-base::Task<Result<Snapshot>> find_back(provider::Client& client, const Repository& repository,
-                                       const std::string& name, const Wanted& wanted) {
+// The sessions of a listing that are newer than `name`.
+std::vector<SnapshotName> newer_than(const SourceListing& listing, const SnapshotName& name) {
+  std::vector<SnapshotName> out;
+  for (const auto& one : listing.committed) {
+    if (one > name) out.push_back(one);
+  }
+  return out;
+}
+
+base::Task<Result<FoundSnapshot>> find_back(provider::Client& client, const Repository& repository,
+                                            const std::string& name, const Wanted& wanted) {
   auto list = list_source(client, repository.keys.source_tag(*wanted.source));
-  SV_CO_TRY(auto listing, std::move(list));
+  SV_CO_TRY(const auto whole, std::move(list));
+  auto listing = whole;
   for (auto back = wanted.back;; --back) {
     auto reading = latest_snapshot(client, repository, listing);
     SV_CO_TRY(auto snapshot, std::move(reading));
     if (!snapshot) co_return no_snapshot(name);
-    if (back == 0) co_return *std::move(snapshot);
+    if (back == 0) {
+      auto newer = newer_than(whole, snapshot->name);
+      co_return FoundSnapshot{*std::move(snapshot), std::move(newer)};
+    }
     auto& names = listing.committed;
     names.erase(names.begin(), std::ranges::find(names, snapshot->name) + 1);
   }
 }
 
-base::Task<Result<Snapshot>> find_id(provider::Client& client, const Repository& repository,
-                                     const std::string& name, const Wanted& wanted) {
+base::Task<Result<FoundSnapshot>> find_id(provider::Client& client, const Repository& repository,
+                                          const std::string& name, const Wanted& wanted) {
   AllSources sources;
   if (wanted.source) {
     const auto tag = repository.keys.source_tag(*wanted.source);
@@ -94,7 +107,7 @@ base::Task<Result<Snapshot>> find_id(provider::Client& client, const Repository&
     auto list = list_sources(client);
     SV_CO_TRY(sources, std::move(list));
   }
-  std::optional<Snapshot> found;
+  std::optional<FoundSnapshot> found;
   for (const auto& [tag, listing] : sources) {
     for (const auto& candidate : listing.committed) {
       if (!candidate.session.hex().starts_with(wanted.id)) continue;
@@ -107,7 +120,7 @@ base::Task<Result<Snapshot>> find_id(provider::Client& client, const Repository&
             .with_subject(name)
             .with_hint("give more digits");
       }
-      found = *std::move(snapshot);
+      found.emplace(FoundSnapshot{*std::move(snapshot), newer_than(listing, candidate)});
     }
   }
   if (!found) co_return no_snapshot(name);
@@ -116,13 +129,20 @@ base::Task<Result<Snapshot>> find_id(provider::Client& client, const Repository&
 
 }  // namespace
 
-base::Task<Result<Snapshot>> find_snapshot(provider::Client& client, const Repository& repository,
-                                           std::string name) {
+base::Task<Result<FoundSnapshot>> find_among(provider::Client& client, const Repository& repository,
+                                             std::string name) {
   SV_CO_TRY_NOW(const auto wanted, parse(name));
   auto finding = wanted.id.empty() ? find_back(client, repository, name, wanted)
                                    : find_id(client, repository, name, wanted);
   auto found = co_await std::move(finding);
   co_return found;
+}
+
+base::Task<Result<Snapshot>> find_snapshot(provider::Client& client, const Repository& repository,
+                                           std::string name) {
+  auto finding = find_among(client, repository, std::move(name));
+  SV_CO_TRY(auto found, std::move(finding));
+  co_return std::move(found.snapshot);
 }
 
 }  // namespace snapvault::store

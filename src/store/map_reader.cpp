@@ -1,11 +1,13 @@
 #include "store/map_reader.hpp"
 
 #include <algorithm>
+#include <array>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "base/reasons.hpp"
+#include "base/sync.hpp"
 #include "base/try.hpp"
 #include "store/recent.hpp"
 
@@ -19,6 +21,11 @@ constexpr std::size_t kInnersMax = 48;
 constexpr std::size_t kLeavesMax = 16;
 constexpr std::size_t kFramesMax = 64;
 constexpr std::uint64_t kFrameBytesMax = 4u << 20;
+// How far ahead, in nodes of one level, and how much at once: what was fetched must still be there
+// when its turn comes.
+constexpr std::uint64_t kAheadNodes = 512;
+constexpr std::size_t kAheadFrames = 12;
+constexpr std::uint64_t kAheadBytes = 1u << 20;
 // 64^10 blocks; more would not fit the arithmetic, nor any volume.
 constexpr std::uint32_t kHeightMax = 10;
 
@@ -43,6 +50,7 @@ struct FramePosition {
   std::uint32_t start16 = 0;
   bool operator==(const FramePosition&) const = default;
 };
+FramePosition frame_of(const NodeEntry& entry) { return {entry.pack, entry.start16}; }
 
 // "packs/.../m00000000 at 4096, node 7 (level 1, number 12 of the map)"
 std::string place_name(const NodeEntry& entry, Position at) {
@@ -90,10 +98,11 @@ struct MapReader::State {
   using LeafPointer = std::shared_ptr<const format::Leaf>;
 
   State(const format::Commit& c, PackReader& p, const format::KeyRing& keys)
-      : commit(c), packs(p), hasher(keys, format::IdType::node) {}
+      : commit(c), packs(p), loop(p.loop()), hasher(keys, format::IdType::node) {}
 
   const format::Commit& commit;
   PackReader& packs;
+  base::Executor& loop;
   format::IdHasher hasher;
   std::uint64_t blocks = 0;
   std::uint64_t leaves = 0;
@@ -105,6 +114,8 @@ struct MapReader::State {
   Recent<Position, InnerPointer> inners{kInnersMax, kInnersMax};
   Recent<Position, LeafPointer> leaf_nodes{kLeavesMax, kLeavesMax};
   Recent<FramePosition, std::shared_ptr<const NodeFrame>> frames{kFramesMax, kFrameBytesMax};
+  // Of each level, the node behind the one for which a frame was fetched last; 0: none was.
+  std::array<std::uint64_t, kHeightMax> behind_last{};
 
   Result<void> open();
   Result<void> check(std::uint32_t level, std::uint64_t index) const;
@@ -114,7 +125,14 @@ struct MapReader::State {
   Task<Result<InnerPointer>> load_inner(std::uint32_t level, std::uint64_t index, NodeEntry entry);
   Task<Result<LeafPointer>> leaf(std::uint64_t index);
   Task<Result<Encoded>> encoded(Position at, NodeEntry entry);
+  Result<Encoded> check_node(Position at, const NodeEntry& entry, Encoded out);
+  Result<InnerPointer> keep_inner(Position at, const NodeEntry& entry, const Encoded& bytes);
   Task<Result<std::shared_ptr<const NodeFrame>>> frame(Position at, NodeEntry entry);
+  // Reading ahead.
+  InnerPointer known_inner(std::uint32_t level, std::uint64_t index);
+  std::vector<NodeEntry> ahead_of(Position at, const NodeEntry& entry);
+  Task<Result<void>> load_ahead(Position at, NodeEntry entry);
+  Task<Result<std::shared_ptr<const NodeFrame>>> load_frame(Position at, NodeEntry entry);
   Item run(std::uint64_t index, std::uint32_t level, const format::Inner& inner) const;
 };
 
@@ -211,14 +229,20 @@ Task<Result<MapReader::State::InnerPointer>> MapReader::State::load_inner(std::u
                                                                           NodeEntry entry) {
   const Position at{level, index};
   SV_CO_TRY(const Encoded bytes, encoded(at, entry));
+  co_return keep_inner(at, entry, bytes);
+}
+
+Result<MapReader::State::InnerPointer> MapReader::State::keep_inner(Position at,
+                                                                    const NodeEntry& entry,
+                                                                    const Encoded& bytes) {
   auto decoded = format::decode_inner(bytes.bytes);
-  if (!decoded) co_return std::move(decoded).error().with_subject(place_name(entry, at));
+  if (!decoded) return std::move(decoded).error().with_subject(place_name(entry, at));
   if (!has_places(*decoded, false)) {
-    co_return damaged(entry, at, reason::bad_format, "a map node has children without places");
+    return damaged(entry, at, reason::bad_format, "a map node has children without places");
   }
   auto node = std::make_shared<const format::Inner>(*std::move(decoded));
   inners.add(at, node);
-  co_return node;
+  return InnerPointer(std::move(node));
 }
 
 Task<Result<MapReader::State::LeafPointer>> MapReader::State::leaf(std::uint64_t index) {
@@ -241,21 +265,115 @@ Task<Result<Encoded>> MapReader::State::encoded(Position at, NodeEntry entry) {
     SV_CO_TRY_NOW(out.bytes, inlined(at.index, entry));
   } else {
     SV_CO_TRY(out.frame, frame(at, entry));
+  }
+  co_return check_node(at, entry, std::move(out));
+}
+
+// `out` has the frame, or the bytes of the manifest.
+Result<Encoded> MapReader::State::check_node(Position at, const NodeEntry& entry, Encoded out) {
+  if (out.frame) {
     if (entry.slot >= out.frame->nodes.size()) {
-      co_return damaged(entry, at, reason::bad_format, "a map node is not in its frame");
+      return damaged(entry, at, reason::bad_format, "a map node is not in its frame");
     }
     out.bytes = out.frame->nodes[entry.slot];
   }
   if (hasher(out.bytes) != entry.id) {
-    co_return damaged(entry, at, reason::id_mismatch, "a map node is not the one that was written");
+    return damaged(entry, at, reason::id_mismatch, "a map node is not the one that was written");
   }
-  co_return out;
+  return out;
 }
 
+// Whoever goes on where the last frame of the level was fetched gets the next ones with it: far
+// from the store each fetch takes as long as all of them at once.
 Task<Result<std::shared_ptr<const NodeFrame>>> MapReader::State::frame(Position at,
                                                                        NodeEntry entry) {
-  const FramePosition where{entry.pack, entry.start16};
-  if (const auto* known = frames.find(where)) co_return *known;
+  if (const auto* known = frames.find(frame_of(entry))) co_return *known;
+  auto& behind = behind_last[at.level];
+  const bool goes_on = behind != 0 && at.index >= behind && at.index - behind < kAheadNodes;
+  behind = at.index + 1;
+  if (goes_on) {
+    SV_CO_CHECK(load_ahead(at, entry));
+    if (const auto* known = frames.find(frame_of(entry))) co_return *known;
+  }
+  SV_CO_TRY(auto loaded, load_frame(at, entry));
+  co_return loaded;
+}
+
+// The inner node if it can be had without a request; else, and where it is damaged, nothing.
+MapReader::State::InnerPointer MapReader::State::known_inner(std::uint32_t level,
+                                                             std::uint64_t index) {
+  if (level + 1 == height) return root;
+  const Position at{level, index};
+  if (const auto* known = inners.find(at)) return *known;
+  const auto parent = known_inner(level + 1, index / format::kFanout);
+  if (!parent) return {};
+  const auto entry = child_of(*parent, index % format::kFanout, level >= lowest_inline(height));
+  if (entry.state != ChildState::node) return {};
+  Encoded bytes;
+  if (entry.inlined) {
+    const auto of_manifest = inlined(index, entry);
+    if (!of_manifest) return {};
+    bytes.bytes = *of_manifest;
+  } else {
+    const auto* const known = frames.find(frame_of(entry));
+    if (known == nullptr) return {};
+    bytes.frame = *known;
+  }
+  const auto checked = check_node(at, entry, std::move(bytes));
+  if (!checked) return {};
+  auto inner = keep_inner(at, entry, *checked);
+  return inner ? *std::move(inner) : InnerPointer();
+}
+
+// A node of each frame that will be needed next and is not there yet.
+std::vector<NodeEntry> MapReader::State::ahead_of(Position at, const NodeEntry& entry) {
+  std::vector<NodeEntry> out;
+  std::uint64_t bytes = 0;
+  const auto nodes = (leaves + leaves_under(at.level) - 1) >> (6 * at.level);
+  const auto stop = std::min(nodes, at.index + kAheadNodes);
+  for (auto index = at.index + 1; index < stop; ++index) {
+    const auto parent = known_inner(at.level + 1, index / format::kFanout);
+    if (!parent) {
+      index |= format::kFanout - 1;  // on to the next parent
+      continue;
+    }
+    const auto next = child_of(*parent, index % format::kFanout, false);
+    if (next.state != ChildState::node || frame_of(next) == frame_of(entry)) continue;
+    const auto is_same = [&next](const NodeEntry& one) { return frame_of(one) == frame_of(next); };
+    if (std::any_of(out.begin(), out.end(), is_same) || frames.find(frame_of(next))) continue;
+    bytes += next.stored;
+    if (bytes > kAheadBytes) return out;
+    out.push_back(next);
+    if (out.size() == kAheadFrames) return out;
+  }
+  return out;
+}
+
+// Fetches the frame and those behind it. Damage shows when a node of it is needed.
+Task<Result<void>> MapReader::State::load_ahead(Position at, NodeEntry entry) {
+  const auto load = [](State& state, Position where, NodeEntry what) -> Task<Result<void>> {
+    auto loading = state.load_frame(where, what);
+    const auto loaded = co_await std::move(loading);
+    if (loaded || loaded.error().code() == Errc::data_loss) co_return Result<void>();
+    co_return loaded.error();
+  };
+  auto all = ahead_of(at, entry);
+  all.insert(all.begin(), entry);
+  auto body = [&](base::TaskGroup& group) -> Task<Result<void>> {
+    for (const auto& one : all) {
+      auto spawning = group.spawn(load(*this, at, one));
+      co_await std::move(spawning);
+    }
+    co_return Result<void>();
+  };
+  auto loading = base::with_group(loop, kAheadFrames + 1, body);
+  auto loaded = co_await std::move(loading);
+  co_return loaded;
+}
+
+Task<Result<std::shared_ptr<const NodeFrame>>> MapReader::State::load_frame(Position at,
+                                                                            NodeEntry entry) {
+  const auto where = frame_of(entry);
   if (entry.pack.pack_class != format::PackClass::map) {
     co_return damaged(entry, at, reason::bad_format, "a map node is said to stand in a data pack");
   }

@@ -384,6 +384,7 @@ void PackReader::learn(const format::PackId& pack, const format::ObjectHeader& h
   if (keys) state_->known.put(pack, *std::move(keys));
 }
 
+base::Executor& PackReader::loop() const noexcept { return state_->env.loop(); }
 std::uint64_t PackReader::frames_read() const noexcept { return state_->frames_read; }
 std::uint64_t PackReader::gap_bytes() const noexcept { return state_->gap_bytes; }
 

@@ -71,6 +71,7 @@ class PackReader {
   // So that they need not be fetched.
   void learn(const format::PackId& pack, const format::ObjectHeader& header);
 
+  base::Executor& loop() const noexcept;
   std::uint64_t frames_read() const noexcept;
   std::uint64_t gap_bytes() const noexcept;  // fetched but not asked for
 

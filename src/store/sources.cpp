@@ -110,28 +110,6 @@ base::Task<Result<void>> read_listed(provider::Client& client, const Repository&
   co_return Result<void>();
 }
 
-base::Task<Result<AllSnapshots>> read_all(provider::Client& client, const Repository& repository,
-                                          std::vector<SnapshotName> names) {
-  std::vector<Listed> listed(names.size());
-  auto body = [&](base::TaskGroup& group) -> base::Task<Result<void>> {
-    for (std::size_t i = 0; i < names.size(); ++i) {
-      auto one = read_listed(client, repository, names[i], listed[i]);
-      auto start = group.spawn(std::move(one));
-      co_await std::move(start);
-    }
-    co_return Result<void>();
-  };
-  auto all = base::with_group(client.env().loop(), kParallelGets, body);
-  SV_CO_CHECK(std::move(all));
-  AllSnapshots out;
-  for (std::size_t i = 0; i < names.size(); ++i) {
-    auto& one = listed[i];
-    if (one.snapshot) out.snapshots.push_back(*std::move(one.snapshot));
-    if (one.damage) out.damaged.push_back({.name = names[i], .error = *std::move(one.damage)});
-  }
-  co_return out;
-}
-
 }  // namespace
 
 std::string SnapshotName::commit() const { return entry_name(*this, Kind::commit); }
@@ -171,6 +149,29 @@ base::Task<Result<std::optional<Snapshot>>> latest_snapshot(provider::Client& cl
   co_return std::optional<Snapshot>();
 }
 
+base::Task<Result<AllSnapshots>> read_snapshots(provider::Client& client,
+                                                const Repository& repository,
+                                                std::vector<SnapshotName> names) {
+  std::vector<Listed> listed(names.size());
+  auto body = [&](base::TaskGroup& group) -> base::Task<Result<void>> {
+    for (std::size_t i = 0; i < names.size(); ++i) {
+      auto one = read_listed(client, repository, names[i], listed[i]);
+      auto start = group.spawn(std::move(one));
+      co_await std::move(start);
+    }
+    co_return Result<void>();
+  };
+  auto all = base::with_group(client.env().loop(), kParallelGets, body);
+  SV_CO_CHECK(std::move(all));
+  AllSnapshots out;
+  for (std::size_t i = 0; i < names.size(); ++i) {
+    auto& one = listed[i];
+    if (one.snapshot) out.snapshots.push_back(*std::move(one.snapshot));
+    if (one.damage) out.damaged.push_back({.name = names[i], .error = *std::move(one.damage)});
+  }
+  co_return out;
+}
+
 base::Task<Result<AllSnapshots>> list_snapshots(provider::Client& client,
                                                 const Repository& repository,
                                                 std::optional<std::string> source) {
@@ -185,7 +186,7 @@ base::Task<Result<AllSnapshots>> list_snapshots(provider::Client& client,
   for (const auto& [tag, listing] : sources) {
     names.insert(names.end(), listing.committed.begin(), listing.committed.end());
   }
-  auto reading = read_all(client, repository, std::move(names));
+  auto reading = read_snapshots(client, repository, std::move(names));
   auto all = co_await std::move(reading);
   co_return all;
 }

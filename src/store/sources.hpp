@@ -69,11 +69,22 @@ struct AllSnapshots {
 base::Task<Result<AllSnapshots>> list_snapshots(provider::Client& client,
                                                 const Repository& repository,
                                                 std::optional<std::string> source);
+// The same of these.
+base::Task<Result<AllSnapshots>> read_snapshots(provider::Client& client,
+                                                const Repository& repository,
+                                                std::vector<SnapshotName> names);
 
 // Resolves SOURCE@latest, SOURCE@latest~N, SOURCE-ID (split at the last '-') or a hex id prefix of
 // at least 6 digits. Errors: not_found (no_snapshot), invalid_argument (ambiguous_name, bad_name).
 base::Task<Result<Snapshot>> find_snapshot(provider::Client& client, const Repository& repository,
                                            std::string name);
+// And which sessions of its source came after it: only they can depend on it.
+struct FoundSnapshot {
+  Snapshot snapshot;
+  std::vector<SnapshotName> newer;
+};
+base::Task<Result<FoundSnapshot>> find_among(provider::Client& client, const Repository& repository,
+                                             std::string name);
 
 // Puts the tomb. Idempotent.
 base::Task<Result<void>> bury(provider::Client& client, const Repository& repository,

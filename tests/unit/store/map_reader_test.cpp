@@ -107,6 +107,47 @@ TEST_CASE("leaves in order cost one request for each frame, and one for the keys
   CHECK(world.client.traffic().gets - before <= snapshot.frames.size() + snapshot.packs);
 }
 
+TEST_CASE(
+    "leaves of many snapshots in order cost each frame once, and a single leaf only its own") {
+  MapWorld world;
+  constexpr std::uint64_t kLeaves = 64 * 30;
+  auto snapshot = take(world, {{kLeaves}});
+  std::uint64_t frames = snapshot.frames.size(), packs = snapshot.packs;
+  for (std::uint64_t step = 3; step <= 7; ++step) {
+    snapshot = world.take(kLeaves * kLeafSpan, kBlock, &snapshot,
+                          [&](MapWriter& writer, MapReader*) -> Task<Result<void>> {
+                            for (std::uint64_t at = 0; at < kLeaves; at += step) {
+                              auto task = writer.put(numbered_leaf(at + step * kLeaves), nullptr);
+                              SV_CO_CHECK(std::move(task));
+                              const auto kept = std::min(step - 1, kLeaves - writer.next());
+                              if (kept > 0) SV_CO_CHECK(writer.keep(kept));
+                            }
+                            co_return Result<void>();
+                          });
+    frames += snapshot.frames.size();
+    packs += snapshot.packs;
+  }
+  MapWorld::Reading reading(world, snapshot);
+  const auto before = world.client.traffic().gets;
+  for (std::uint64_t at = 0; at < kLeaves; ++at) {
+    const auto leaf = world.run(reading.map.at(at)).leaf;
+    REQUIRE(leaf);
+    std::uint64_t number = at;
+    for (std::uint64_t step = 3; step <= 7; ++step) {
+      if (at % step == 0) number = at + step * kLeaves;
+    }
+    CHECK(leaf->blocks[5].id == numbered_leaf(number).blocks[5].id);
+  }
+  CHECK(reading.packs.frames_read() <= frames);
+  CHECK(world.client.traffic().gets - before <= frames + packs);
+
+  MapWorld::Reading single(world, snapshot);
+  REQUIRE(world.run(single.map.at(kLeaves / 2)).leaf);
+  CHECK(single.packs.frames_read() <= 2);     // of the path
+  REQUIRE(world.run(single.map.at(1)).leaf);  // backwards: nobody goes on from there
+  CHECK(single.packs.frames_read() <= 4);
+}
+
 TEST_CASE("nodes answer by position, and what is under a hole says so") {
   MapWorld world;
   const auto snapshot = take(

@@ -292,6 +292,23 @@ TEST_CASE("many snapshots are listed with one request each and one for the listi
   CHECK(client.traffic().requests() == 41);
 }
 
+TEST_CASE("finding one of many snapshots reads that one only, and names those that came after") {
+  SnapshotWorld world;
+  std::vector<SnapshotName> names;
+  for (int i = 0; i < 20; ++i) names.push_back(world.snapshot("db"));
+  auto before = world.client.traffic();
+  auto finding = find_among(world.client, world.repository, "db@latest");
+  auto found = world.run(std::move(finding));
+  CHECK(found.snapshot.name == names.back());
+  CHECK(found.newer.empty());
+  CHECK(world.client.traffic().gets - before.gets == 1);
+  CHECK(world.client.traffic().lists - before.lists == 1);
+  auto middle = find_among(world.client, world.repository, "db-" + names[15].session.hex());
+  found = world.run(std::move(middle));
+  CHECK(found.snapshot.name == names[15]);
+  CHECK(found.newer == std::vector<SnapshotName>{names[19], names[18], names[17], names[16]});
+}
+
 TEST_CASE("a list keeps what describes a snapshot, and not its map") {
   SnapshotWorld world;
   const auto name = world.snapshot("a");
