@@ -1,9 +1,9 @@
 """An S3 server that checks what was signed and keeps nothing of it: sink.py
 
 Prints its port. Bodies of packs are hashed and dropped; small objects are kept, so that a
-repository can be made and written to. A request whose Signature Version 4, whose SHA-256 of the body
-or whose length is not right is answered 403, and counted: GET /?count gives {"good": N, "bad": N,
-"bytes": N}.
+repository can be made and written to. A request whose Signature Version 4, whose SHA-256 of the
+body or whose length is not right is answered 403, and counted: GET /?count gives
+{"good": N, "bad": N, "bytes": N}.
 """
 import hashlib
 import hmac
