@@ -87,4 +87,13 @@ void AwaitingProvider::examine(RequestLimits limits, Completion<std::vector<Find
 
 base::Task<Result<void>> AwaitingProvider::do_sync(RequestLimits) { co_return Result<void>(); }
 
+ProbeCalls AwaitingProvider::probe_calls() {
+  ProbeCalls calls;
+  calls.get = [this](GetRequest request) { return do_get(std::move(request)); };
+  calls.put = [this](PutRequest request) { return do_put(std::move(request)); };
+  calls.list = [this](ListRequest request) { return do_list(std::move(request)); };
+  calls.remove = [this](RemoveRequest request) { return do_remove(std::move(request)); };
+  return calls;
+}
+
 }  // namespace snapvault::provider

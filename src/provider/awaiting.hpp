@@ -8,6 +8,7 @@
 #include "base/bytes.hpp"
 #include "base/env.hpp"
 #include "base/task.hpp"
+#include "provider/probe.hpp"
 
 namespace snapvault::provider {
 
@@ -30,8 +31,9 @@ class AwaitingProvider : public Provider {
  protected:
   explicit AwaitingProvider(std::shared_ptr<base::Env> env) noexcept : env_(std::move(env)) {}
   base::Env& env() const noexcept { return *env_; }
+  // For those who look at the store by using it.
+  ProbeCalls probe_calls();
 
- private:
   // The request was checked.
   virtual base::Task<Result<base::Bytes>> do_get(GetRequest request) = 0;
   virtual base::Task<Result<void>> do_put(PutRequest request) = 0;
@@ -44,6 +46,7 @@ class AwaitingProvider : public Provider {
   virtual base::Task<Result<void>> do_create_root(RequestLimits limits) = 0;
   virtual base::Task<Result<std::vector<Finding>>> do_examine(RequestLimits limits) = 0;
 
+ private:
   const std::shared_ptr<base::Env> env_;
 };
 

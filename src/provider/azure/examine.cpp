@@ -1,6 +1,4 @@
 // What an Azure store can do and what is wrong with it; and the making of its container.
-#include <algorithm>
-#include <iterator>
 #include <utility>
 
 #include "base/reasons.hpp"
@@ -8,50 +6,12 @@
 #include "provider/azure/store.hpp"
 
 namespace snapvault::provider::azure {
-namespace {
-
-// How often a race with no winner at all, as when answers are lost, is run.
-constexpr unsigned kRacesMax = 3;
-
-// What an error of the first request is about.
-std::string topic_of(const Error& error) {
-  const std::string_view why = error.reason();
-  if (why == reason::tls) return "tls";
-  if (why == reason::clock_skew) return "clock";
-  if (why == reason::no_bucket) return "container";
-  return error.code() == Errc::unauthenticated ? "credentials" : "connection";
-}
-
-}  // namespace
-
-ProbeCalls AzureStore::probe_calls() {
-  ProbeCalls calls;
-  calls.get = [this](GetRequest request) { return do_get(std::move(request)); };
-  calls.put = [this](PutRequest request) { return do_put(std::move(request)); };
-  calls.list = [this](ListRequest request) { return do_list(std::move(request)); };
-  calls.remove = [this](RemoveRequest request) { return do_remove(std::move(request)); };
-  return calls;
-}
-
-std::string AzureStore::declared_weak() const {
-  const auto winners = winners_.load();
-  return winners == 1 ? std::string() : weak_because(winners);
-}
-
 // Azure documents that one of many conditional creates wins; of others it is found out.
 base::Task<Result<void>> AzureStore::do_prepare(RequestLimits limits) {
   if (account_.vendor) co_return Result<void>();
-  for (unsigned count = 1; count <= kRacesMax; ++count) {
-    auto racing = race_creates(env(), probe_calls(), limits);
-    const auto winners = co_await std::move(racing);
-    if (!winners) co_return winners.error();
-    if (*winners == 0) continue;
-    winners_ = *winners;
-    co_return Result<void>();
-  }
-  co_return Error(Errc::unavailable, reason::lost_answer,
-                  "the store does not answer well enough to find out what it can do")
-      .with_subject(account_.container);
+  auto counting = count_winners(account_.container, std::move(limits));
+  SV_CO_TRY(winners_, std::move(counting));
+  co_return Result<void>();
 }
 
 base::Task<Result<void>> AzureStore::do_create_root(RequestLimits limits) {
@@ -62,41 +22,25 @@ base::Task<Result<void>> AzureStore::do_create_root(RequestLimits limits) {
 }
 
 base::Task<Result<std::vector<Finding>>> AzureStore::do_examine(RequestLimits limits) {
-  using State = Finding::State;
-  std::vector<Finding> out;
   auto asking = signer_.source(exchanger_.now(), limits);
-  const auto source = co_await std::move(asking);
-  if (!source) {
-    out.push_back(failure_finding("credentials", source.error()));
-    co_return out;
-  }
-  out.push_back(credentials_finding(*source));
-  auto listing = list_raw(account_.prefix, {}, 1, limits);
-  const auto listed = co_await std::move(listing);
-  // Without the right to list the others may be there.
-  if (!listed && listed.error().code() != Errc::permission_denied) {
-    auto finding = failure_finding(topic_of(listed.error()), listed.error());
-    if (finding.topic == out.back().topic) {
-      finding.detail = "from " + *source + ": " + finding.detail;
-      out.pop_back();
-    }
-    out.push_back(std::move(finding));
-    if (exchanger_.clock_ahead() && out.back().topic != "clock") {
-      out.push_back(clock_finding(exchanger_.clock_ahead()));
-    }
-    co_return out;
-  }
-  auto probing = probe(env(), probe_calls(), declared_weak(), limits);
-  auto found = co_await std::move(probing);
-  out.push_back(clock_finding(exchanger_.clock_ahead()));
-  out.push_back(tls_finding(account_.tls));
-  std::move(found.begin(), found.end(), std::back_inserter(out));
-  out.push_back({"checksums",
-                 State::good,
-                 checksum_ == Checksum::crc64 ? "the store checks each object by its CRC-64"
-                                              : "the store checks each object by its MD5",
-                 {}});
-  co_return out;
+  auto source = co_await std::move(asking);
+  auto look = [&]() -> Answering<void> { return look_at_root(limits); };
+  auto more = [this]() -> std::vector<Finding> {
+    const auto* const by = checksum_ == Checksum::crc64
+                               ? "the store checks each object by its CRC-64"
+                               : "the store checks each object by its MD5";
+    return {{"checksums", Finding::State::good, by, {}}};
+  };
+  Examined what{std::move(source), look, exchanger_, "container", account_.tls, more};
+  auto examining = examine_all(std::move(what), limits);
+  auto findings = co_await std::move(examining);
+  co_return findings;
+}
+
+base::Task<Result<void>> AzureStore::look_at_root(RequestLimits limits) {
+  auto listing = list_raw(account_.prefix, {}, 1, std::move(limits));
+  SV_CO_CHECK(std::move(listing));
+  co_return Result<void>();
 }
 
 }  // namespace snapvault::provider::azure

@@ -17,10 +17,6 @@ constexpr std::uint32_t kSkipping = 3000;
 constexpr unsigned kEmptyPagesMax = 100'000;
 constexpr std::size_t kMarksMax = 64;
 
-Error incomplete(std::string_view message, std::string_view container) {
-  return Error(Errc::data_loss, reason::list_incomplete, message).with_subject(container);
-}
-
 }  // namespace
 
 base::Task<Result<wire::AzureList>> AzureStore::list_raw(std::string prefix, std::string marker,
@@ -51,11 +47,11 @@ Result<void> AzureStore::add_own(const std::vector<ObjectInfo>& objects, const L
   const auto prefix = account_.prefix + request.prefix;
   for (const auto& object : objects) {
     if (!object.key.starts_with(prefix)) {
-      return incomplete("the store listed a key outside of what it was asked for",
-                        account_.container);
+      return list_incomplete("the store listed a key outside of what it was asked for",
+                             account_.container);
     }
     if (object.key <= before) {
-      auto error = incomplete("the store lists keys out of their order", account_.container);
+      auto error = list_incomplete("the store lists keys out of their order", account_.container);
       return std::move(error).with_hint("an account with a hierarchical namespace cannot be used");
     }
     before = object.key;
@@ -96,7 +92,7 @@ base::Task<Result<ListPage>> AzureStore::list_from(ListRequest request, std::str
     SV_CO_CHECK_NOW(add_own(list->objects, request, before, page));
     auto& next = list->next_marker;
     if (!next.empty() && (next == marker || count >= kEmptyPagesMax)) {
-      co_return incomplete("the store's list comes to no end", account_.container);
+      co_return list_incomplete("the store's list comes to no end", account_.container);
     }
     page.truncated = !next.empty();
     if (page.objects.size() > request.max_keys) {

@@ -65,18 +65,6 @@ base::Task<Result<void>> AzureStore::send_checked(Call call, RequestLimits limit
       .with_request_id(request_id(*answer));
 }
 
-// For a store that settles no races: what is there already is at least not overwritten.
-base::Task<Result<void>> AzureStore::check_absent(std::string key, RequestLimits limits) {
-  StatRequest look;
-  look.key = key;
-  look.limits = std::move(limits);
-  auto looking = do_stat(std::move(look));
-  const auto there = co_await std::move(looking);
-  if (there) co_return object_exists(key);
-  if (there.error().reason() == reason::no_object) co_return Result<void>();
-  co_return there.error();
-}
-
 base::Task<Result<void>> AzureStore::put_whole(PutRequest request) {
   auto call = make_call("PUT", request.key);
   call.request.body = std::move(request.body);

@@ -2,30 +2,25 @@
 // makes which promise.
 #pragma once
 
-#include <atomic>
 #include <deque>
 #include <memory>
 #include <string>
 #include <vector>
 
-#include "provider/awaiting.hpp"
 #include "provider/azure/account.hpp"
 #include "provider/azure/judge.hpp"
 #include "provider/azure/signer.hpp"
-#include "provider/exchanger.hpp"
-#include "provider/probe.hpp"
+#include "provider/remote.hpp"
 #include "wire/azure_answers.hpp"
 
 namespace snapvault::provider::azure {
 
-class AzureStore final : public AwaitingProvider {
+class AzureStore final : public RemoteStore {
  public:
   AzureStore(Account account, Surroundings around);
   Capabilities capabilities() const override;
 
  private:
-  template <class T>
-  using Answering = base::Task<Result<T>>;
   // By what the server checks what it is sent.
   enum class Checksum { crc64, md5 };
   // Where a list goes on: behind `last`, the last key of a page below `prefix`, at `marker`.
@@ -59,7 +54,6 @@ class AzureStore final : public AwaitingProvider {
   // put.cpp
   base::Task<void> add_checksum(wire::Request& request, Checksum checksum);
   Answering<void> send_checked(Call call, RequestLimits limits);
-  Answering<void> check_absent(std::string key, RequestLimits limits);
   Answering<void> put_whole(PutRequest request);
   Answering<void> put_block(const PutRequest& request, std::string id, PutBody body);
   Answering<void> put_in_blocks(PutRequest request, std::uint64_t part_size);
@@ -69,13 +63,11 @@ class AzureStore final : public AwaitingProvider {
   Answering<std::string> build_removal(const std::vector<std::string>& keys,
                                        std::string_view boundary, RequestLimits limits);
   Answering<void> remove_batch(std::vector<std::string> keys, RequestLimits limits,
-                               std::vector<std::string>& left, bool& refused);
-  Answering<void> remove_singly(std::vector<std::string> keys, RequestLimits limits);
-  Answering<void> remove_one(std::string key, RequestLimits limits);
+                               std::vector<std::string>& left, bool& refused) override;
+  Answering<void> remove_one(std::string key, RequestLimits limits) override;
 
   // examine.cpp
-  ProbeCalls probe_calls();
-  std::string declared_weak() const;
+  Answering<void> look_at_root(RequestLimits limits);
 
   const Account account_;
   AzureSigner signer_;
@@ -83,9 +75,7 @@ class AzureStore final : public AwaitingProvider {
   Exchanger exchanger_;
   std::uint64_t part_size_;
   Checksum checksum_ = Checksum::crc64;  // until the server takes no notice of it
-  bool batch_removes_ = true;            // until the server refuses batches
   std::deque<Mark> marks_;
-  std::atomic<unsigned> winners_{1};  // of racing creates
 };
 
 }  // namespace snapvault::provider::azure

@@ -15,10 +15,6 @@ constexpr std::uint32_t kMostPerPage = 1000;
 // Pages in a row without anything to give.
 constexpr unsigned kEmptyPagesMax = 100'000;
 
-Error incomplete(std::string_view message, std::string_view bucket) {
-  return Error(Errc::data_loss, reason::list_incomplete, message).with_subject(bucket);
-}
-
 }  // namespace
 
 base::Task<Result<wire::GcsPage>> GcsStore::list_raw(const ListRequest& request, std::string token,
@@ -55,11 +51,11 @@ Result<void> GcsStore::add_own(const std::vector<wire::GcsObject>& objects,
   const auto prefix = settings_.prefix + request.prefix;
   for (const auto& object : objects) {
     if (!object.name.starts_with(prefix)) {
-      return incomplete("the store listed a key outside of what it was asked for",
-                        settings_.bucket);
+      return list_incomplete("the store listed a key outside of what it was asked for",
+                             settings_.bucket);
     }
     if (object.name <= before) {
-      return incomplete("the store lists keys out of their order", settings_.bucket);
+      return list_incomplete("the store lists keys out of their order", settings_.bucket);
     }
     before = object.name;
     ObjectInfo own;
@@ -84,7 +80,7 @@ base::Task<Result<ListPage>> GcsStore::do_list(ListRequest request) {
     SV_CO_CHECK_NOW(add_own(list->objects, request, before, page));
     auto& next = list->next_page;
     if (!next.empty() && (next == token || count >= kEmptyPagesMax)) {
-      co_return incomplete("the store's list comes to no end", settings_.bucket);
+      co_return list_incomplete("the store's list comes to no end", settings_.bucket);
     }
     page.truncated = !next.empty();
     if (page.objects.size() > request.max_keys) {

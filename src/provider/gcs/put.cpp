@@ -66,18 +66,6 @@ Result<void> GcsStore::check_kept(const wire::Response& answer, const PutBody& b
   return {};
 }
 
-// For a store that settles no races: what is there already is at least not overwritten.
-base::Task<Result<void>> GcsStore::check_absent(std::string key, RequestLimits limits) {
-  StatRequest look;
-  look.key = key;
-  look.limits = std::move(limits);
-  auto looking = do_stat(std::move(look));
-  const auto there = co_await std::move(looking);
-  if (there) co_return object_exists(key);
-  if (there.error().reason() == reason::no_object) co_return Result<void>();
-  co_return there.error();
-}
-
 base::Task<Result<void>> GcsStore::put_whole(PutRequest request, std::string crc) {
   std::array<std::byte, 16> random;
   env().random(random);

@@ -18,13 +18,6 @@ constexpr std::uint64_t kQuantum = 256u << 10;  // all pieces but the last are m
 // Times that the store may say that it has no more than before.
 constexpr unsigned kStandstillsMax = 8;
 
-Error bad_answer(const wire::Response& answer, std::string_view message, std::string_view key) {
-  return Error(Errc::data_loss, reason::bad_answer, message)
-      .with_subject(key)
-      .with_native(answer.status)
-      .with_request_id(request_id(answer));
-}
-
 // The upload's id out of the session's URL. Nothing else of that URL is used: requests go to the
 // endpoint that was named, and no credential follows a Location.
 std::string upload_id(std::string_view location) {

@@ -14,16 +14,6 @@
 namespace snapvault::provider::gcs {
 namespace {
 
-// A server that ignores ranges sends all: as much of it is taken in as for any answer.
-constexpr std::uint64_t kAnswerLeast = 1 << 20;
-
-Error bad_answer(const wire::Response& answer, std::string_view message, std::string_view subject) {
-  return Error(Errc::data_loss, reason::bad_answer, message)
-      .with_subject(subject)
-      .with_native(answer.status)
-      .with_request_id(request_id(answer));
-}
-
 ExchangerOptions exchanger_options(const Settings& settings) {
   ExchangerOptions out;
   out.origins = settings.origins;
@@ -44,44 +34,17 @@ Result<base::Bytes> take_whole(const GetRequest& request, wire::Response answer)
   return std::move(answer.body);
 }
 
-Result<base::Bytes> cut_out(const GetRequest& request, wire::Response answer) {
-  if (answer.status != 206) {
-    SV_TRY(const auto length, range_length(request, answer.body.size()));
-    const auto from = answer.body.begin() + static_cast<std::ptrdiff_t>(request.offset);
-    return base::Bytes(from, from + static_cast<std::ptrdiff_t>(length));
-  }
-  const auto range = wire::parse_content_range(answer.headers.get("Content-Range"));
-  if (!range || range->first != request.offset || answer.body.empty() ||
-      range->last - range->first != answer.body.size() - 1) {
-    return bad_answer(answer, "the store answered another range than asked for", request.key);
-  }
-  SV_TRY(const auto length, range_length(request, range->size.value_or(range->last + 1)));
-  if (answer.body.size() != length) {
-    return bad_answer(answer, "the store answered fewer bytes than asked for", request.key);
-  }
-  return std::move(answer.body);
-}
-
 }  // namespace
 
 GcsStore::GcsStore(Settings settings, Surroundings around)
-    : AwaitingProvider(around.env),
+    : RemoteStore(around.env),
       settings_(std::move(settings)),
       tokens_(around, settings_),
       transport_(around.transport),
       exchanger_(*around.env, transport_, &tokens_, judge_gcs, exchanger_options(settings_)),
       part_size_(settings_.part_size) {}
 
-Capabilities GcsStore::capabilities() const {
-  Capabilities out;
-  out.kind = "gcs";
-  const auto winners = winners_.load();
-  out.exclusive_create = winners == 1;
-  out.durable_put = true;
-  out.parallel_requests = 24;
-  if (winners != 1) out.weak_because = weak_because(winners);
-  return out;
-}
+Capabilities GcsStore::capabilities() const { return shared_capabilities("gcs"); }
 
 Call GcsStore::make_call(std::string method, const std::string& key) const {
   Call call;
@@ -111,22 +74,13 @@ base::Task<Result<wire::Response>> GcsStore::send_to_object(Call call, RequestLi
 base::Task<Result<base::Bytes>> GcsStore::do_get(GetRequest request) {
   auto call = make_call("GET", request.key);
   call.request.query.push_back({"alt", "media"});
-  call.answer_max = capabilities().object_size_max;
-  const bool ranged = request.offset != 0 || request.length != 0;
-  std::string last;
-  if (request.length != 0) {
-    const auto end = base::add(request.offset, request.length);
-    if (!end) co_return range_length(request, 0).error();
-    last = std::to_string(*end - 1);
-    call.answer_max = std::max(request.length, kAnswerLeast);
-  }
-  if (ranged) {
-    call.request.headers.set("Range", "bytes=" + std::to_string(request.offset) + "-" + last);
-  }
+  call.answer_max = answer_max(request, capabilities().object_size_max);
+  SV_CO_TRY_NOW(const auto range, range_field(request));
+  if (!range.empty()) call.request.headers.set("Range", range);
   auto sending = send_to_object(std::move(call), request.limits);
   auto answer = co_await std::move(sending);
   if (!answer) co_return std::move(answer).error();
-  if (!ranged) co_return take_whole(request, *std::move(answer));
+  if (range.empty()) co_return take_whole(request, *std::move(answer));
   co_return cut_out(request, *std::move(answer));
 }
 

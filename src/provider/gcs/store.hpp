@@ -2,29 +2,23 @@
 // which request makes which promise.
 #pragma once
 
-#include <atomic>
 #include <memory>
 #include <string>
 #include <vector>
 
-#include "provider/awaiting.hpp"
-#include "provider/exchanger.hpp"
 #include "provider/gcs/settings.hpp"
 #include "provider/gcs/tokens.hpp"
-#include "provider/probe.hpp"
+#include "provider/remote.hpp"
 #include "wire/gcs_answers.hpp"
 
 namespace snapvault::provider::gcs {
 
-class GcsStore final : public AwaitingProvider {
+class GcsStore final : public RemoteStore {
  public:
   GcsStore(Settings settings, Surroundings around);
   Capabilities capabilities() const override;
 
  private:
-  template <class T>
-  using Answering = base::Task<Result<T>>;
-
   Answering<base::Bytes> do_get(GetRequest request) override;
   Answering<void> do_put(PutRequest request) override;
   Answering<ListPage> do_list(ListRequest request) override;
@@ -49,7 +43,6 @@ class GcsStore final : public AwaitingProvider {
   Call upload_call(const PutRequest& request, std::string_view kind) const;
   Result<void> check_kept(const wire::Response& answer, const PutBody& body, std::string_view crc,
                           std::string_view key) const;
-  Answering<void> check_absent(std::string key, RequestLimits limits);
   Answering<void> put_whole(PutRequest request, std::string crc);
   // resumable.cpp
   Answering<std::string> begin_upload(const PutRequest& request, std::string_view crc);
@@ -60,13 +53,11 @@ class GcsStore final : public AwaitingProvider {
 
   // remove.cpp
   Answering<void> remove_batch(std::vector<std::string> keys, RequestLimits limits,
-                               std::vector<std::string>& left, bool& refused);
-  Answering<void> remove_singly(std::vector<std::string> keys, RequestLimits limits);
-  Answering<void> remove_one(std::string key, RequestLimits limits);
+                               std::vector<std::string>& left, bool& refused) override;
+  Answering<void> remove_one(std::string key, RequestLimits limits) override;
 
   // examine.cpp
-  ProbeCalls probe_calls();
-  std::string declared_weak() const;
+  Answering<void> look_at_root(RequestLimits limits);
 
   const Settings settings_;
   Tokens tokens_;
@@ -74,8 +65,6 @@ class GcsStore final : public AwaitingProvider {
   Exchanger exchanger_;
   std::uint64_t part_size_;
   bool bucket_seen_ = false;
-  bool batch_removes_ = true;         // until the server refuses batches
-  std::atomic<unsigned> winners_{1};  // of racing creates
 };
 
 }  // namespace snapvault::provider::gcs

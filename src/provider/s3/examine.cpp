@@ -1,5 +1,4 @@
 // What an S3 store can do and what is wrong with it; and the making of its bucket.
-#include <iterator>
 #include <utility>
 
 #include "base/try.hpp"
@@ -7,46 +6,8 @@
 #include "provider/s3/store.hpp"
 
 namespace snapvault::provider {
-namespace {
-
-// By whose answers a race with no winner at all, as when answers are lost, is run again.
-constexpr unsigned kRacesMax = 3;
-
-// What an error of the first request is about.
-std::string topic_of(const Error& error) {
-  const std::string_view why = error.reason();
-  if (why == reason::tls) return "tls";
-  if (why == reason::clock_skew) return "clock";
-  if (why == reason::wrong_region) return "region";
-  if (why == reason::no_bucket) return "bucket";
-  return error.code() == Errc::unauthenticated ? "credentials" : "connection";
-}
-
-}  // namespace
-
-ProbeCalls S3Store::probe_calls() {
-  ProbeCalls calls;
-  calls.get = [this](GetRequest request) { return do_get(std::move(request)); };
-  calls.put = [this](PutRequest request) { return do_put(std::move(request)); };
-  calls.list = [this](ListRequest request) { return do_list(std::move(request)); };
-  calls.remove = [this](RemoveRequest request) { return do_remove(std::move(request)); };
-  return calls;
-}
-
 std::string S3Store::store_name() const {
   return settings_.origins.front().url() + "/" + settings_.bucket;
-}
-
-base::Task<Result<unsigned>> S3Store::count_winners(RequestLimits limits) {
-  for (unsigned i = 1;; ++i) {
-    auto racing = race_creates(env(), probe_calls(), limits);
-    auto winners = co_await std::move(racing);
-    if (!winners || *winners > 0) co_return winners;
-    if (i < kRacesMax) continue;
-    co_return Error(Errc::unavailable, reason::lost_answer,
-                    "the store does not answer well enough to find out what it can do")
-        .with_subject(settings_.bucket);
-  }
 }
 
 base::Task<Result<void>> S3Store::do_prepare(RequestLimits limits) {
@@ -55,7 +16,7 @@ base::Task<Result<void>> S3Store::do_prepare(RequestLimits limits) {
     winners_ = *known;
     co_return Result<void>();
   }
-  auto counting = count_winners(std::move(limits));
+  auto counting = count_winners(settings_.bucket, std::move(limits));
   const auto winners = co_await std::move(counting);
   if (!winners) co_return winners.error();
   winners_ = *winners;
@@ -94,42 +55,28 @@ base::Task<Result<void>> S3Store::do_create_root(RequestLimits limits) {
 }
 
 base::Task<Result<std::vector<Finding>>> S3Store::do_examine(RequestLimits limits) {
-  using State = Finding::State;
-  std::vector<Finding> out;
   auto getting = signer_->chain().get(exchanger_.now(), limits);
   const auto credentials = co_await std::move(getting);
-  if (!credentials) {
-    out.push_back(failure_finding("credentials", credentials.error()));
-    co_return out;
-  }
-  out.push_back(credentials_finding(credentials->source));
-  auto listing = list_raw(settings_.prefix, {}, {}, 1, limits);
-  const auto listed = co_await std::move(listing);
-  // Without the right to list the others may be there.
-  if (!listed && listed.error().code() != Errc::permission_denied) {
-    auto finding = failure_finding(topic_of(listed.error()), listed.error());
-    if (finding.topic == out.back().topic) {
-      finding.detail = "from " + credentials->source + ": " + finding.detail;
-      out.pop_back();
-    }
-    out.push_back(std::move(finding));
-    if (exchanger_.clock_ahead() && out.back().topic != "clock") {
-      out.push_back(clock_finding(exchanger_.clock_ahead()));
-    }
-    co_return out;
-  }
-  auto probing = probe(env(), probe_calls(), winners_ == 1 ? "" : weak_because(winners_), limits);
-  auto found = co_await std::move(probing);
-  out.push_back({"region", State::good, signer_->region(), {}});
-  out.push_back(clock_finding(exchanger_.clock_ahead()));
-  out.push_back(tls_finding(settings_.tls));
-  std::move(found.begin(), found.end(), std::back_inserter(out));
-  out.push_back({"checksums",
-                 State::good,
-                 checksum_ == Checksum::crc64 ? "the store keeps a CRC64NVME of each object"
-                                              : "the store checks each object by its MD5",
-                 {}});
-  co_return out;
+  auto source = credentials ? Result<std::string>(credentials->source)
+                            : Result<std::string>(credentials.error());
+  auto look = [&]() -> Answering<void> { return look_at_root(limits); };
+  auto more = [this]() -> std::vector<Finding> {
+    const auto* const by = checksum_ == Checksum::crc64
+                               ? "the store keeps a CRC64NVME of each object"
+                               : "the store checks each object by its MD5";
+    return {{"region", Finding::State::good, signer_->region(), {}},
+            {"checksums", Finding::State::good, by, {}}};
+  };
+  Examined what{std::move(source), look, exchanger_, "bucket", settings_.tls, more};
+  auto examining = examine_all(std::move(what), limits);
+  auto findings = co_await std::move(examining);
+  co_return findings;
+}
+
+base::Task<Result<void>> S3Store::look_at_root(RequestLimits limits) {
+  auto listing = list_raw(settings_.prefix, {}, {}, 1, std::move(limits));
+  SV_CO_CHECK(std::move(listing));
+  co_return Result<void>();
 }
 
 }  // namespace snapvault::provider

@@ -110,18 +110,6 @@ base::Task<Result<void>> S3Store::put_whole(PutRequest request) {
   co_return Result<void>();
 }
 
-// For a server that ignores the condition: what is there already is at least not overwritten.
-base::Task<Result<void>> S3Store::check_absent(const std::string& key, RequestLimits limits) {
-  StatRequest look;
-  look.key = key;
-  look.limits = std::move(limits);
-  auto looking = do_stat(std::move(look));
-  const auto there = co_await std::move(looking);
-  if (there) co_return object_exists(key);
-  if (is_absent(there.error())) co_return Result<void>();
-  co_return there.error();
-}
-
 // What the server takes in one request is learnt from its refusals (DE-06).
 base::Task<Result<void>> S3Store::put_learning(PutRequest request, bool in_parts) {
   const auto size = request.body.size();

@@ -1,8 +1,8 @@
 // Removals of S3: many in one request, or one by one where the server does not take that.
 #include <algorithm>
+#include <iterator>
 #include <utility>
 
-#include "base/sync.hpp"
 #include "base/try.hpp"
 #include "provider/s3/judge.hpp"
 #include "provider/s3/store.hpp"
@@ -11,7 +11,7 @@
 namespace snapvault::provider {
 namespace {
 
-constexpr std::uint64_t kAtOnce = 16;
+constexpr std::size_t kBatchMax = 1000;  // DeleteObjects
 constexpr std::uint64_t kAnswerMax = 8 << 20;
 
 // Servers without DeleteObjects say so in several ways.
@@ -28,31 +28,14 @@ bool is_broken(const Error& error) noexcept {
 }  // namespace
 
 base::Task<Result<void>> S3Store::do_remove(RemoveRequest request) {
-  auto keys = std::move(request.keys);
-  bool refused = false;
-  if (batch_removes_ && keys.size() > 1) {
-    auto removing = remove_batch(keys, request.limits);
-    auto left = co_await std::move(removing);
-    if (left) {
-      keys = *std::move(left);
-    } else {
-      // One by one shows which of them it is that the server fails at.
-      refused = is_not_offered(left.error());
-      if (!refused && !is_broken(left.error())) co_return std::move(left).error();
-    }
-  }
-  if (keys.empty()) co_return Result<void>();
-  auto removing = remove_singly(std::move(keys), std::move(request.limits));
-  auto removed = co_await std::move(removing);
-  if (removed && refused) batch_removes_ = false;
-  co_return removed;
+  return remove_in_batches(std::move(request.keys), kBatchMax, std::move(request.limits));
 }
 
-// The keys that are left: a request of its own for each waits, or says why not.
-base::Task<Result<std::vector<std::string>>> S3Store::remove_batch(std::vector<std::string> keys,
-                                                                   RequestLimits limits) {
-  for (auto& key : keys) key.insert(0, settings_.prefix);
-  const auto text = wire::build_s3_delete(keys);
+base::Task<Result<void>> S3Store::remove_batch(std::vector<std::string> keys, RequestLimits limits,
+                                               std::vector<std::string>& left, bool& refused) {
+  auto names = keys;
+  for (auto& name : names) name.insert(0, settings_.prefix);
+  const auto text = wire::build_s3_delete(names);
   const auto bytes = base::as_bytes(text);
   auto call = make_call("POST", "");
   call.request.query.push_back({"delete", ""});
@@ -62,35 +45,24 @@ base::Task<Result<std::vector<std::string>>> S3Store::remove_batch(std::vector<s
   call.answer_max = kAnswerMax;
   auto sending = send(std::move(call), std::move(limits));
   auto answer = co_await std::move(sending);
-  if (!answer) co_return std::move(answer).error();
+  if (!answer) {
+    // One by one shows which of them it is that the server fails at.
+    refused = refused || is_not_offered(answer.error());
+    if (!refused && !is_broken(answer.error())) co_return std::move(answer).error();
+    std::move(keys.begin(), keys.end(), std::back_inserter(left));
+    co_return Result<void>();
+  }
   SV_CO_TRY_NOW(auto undeleted, wire::parse_s3_delete(answer->text()));
-  std::vector<std::string> left;
-  std::sort(keys.begin(), keys.end());
+  std::sort(names.begin(), names.end());
   for (auto& one : undeleted) {
     if (one.code == "NoSuchKey") continue;
-    if (!std::binary_search(keys.begin(), keys.end(), one.key)) {
-      co_return Error(Errc::data_loss, reason::bad_answer,
-                      "the store failed to remove what it was not told to")
-          .with_subject(settings_.bucket)
-          .with_request_id(request_id(*answer));
+    if (!std::binary_search(names.begin(), names.end(), one.key)) {
+      co_return bad_answer(*answer, "the store failed to remove what it was not told to",
+                           settings_.bucket);
     }
     left.push_back(one.key.substr(settings_.prefix.size()));
   }
-  co_return left;
-}
-
-base::Task<Result<void>> S3Store::remove_singly(std::vector<std::string> keys,
-                                                RequestLimits limits) {
-  auto body = [&](base::TaskGroup& group) -> base::Task<Result<void>> {
-    for (const auto& key : keys) {
-      auto spawning = group.spawn(remove_one(key, limits));
-      co_await std::move(spawning);
-    }
-    co_return Result<void>();
-  };
-  auto removing = base::with_group(env().loop(), kAtOnce, body);
-  auto removed = co_await std::move(removing);
-  co_return removed;
+  co_return Result<void>();
 }
 
 base::Task<Result<void>> S3Store::remove_one(std::string key, RequestLimits limits) {

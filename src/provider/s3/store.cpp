@@ -20,8 +20,6 @@ constexpr std::uint64_t kHashedInline = 16 << 10;
 // A refusal of a small body costs less than waiting for leave to send it.
 constexpr std::uint64_t kExpectFrom = 1 << 20;
 constexpr std::uint64_t kListAnswerMax = 8 << 20;
-// A server that ignores ranges sends all: as much of it is taken in as for any answer.
-constexpr std::uint64_t kAnswerLeast = 1 << 20;
 // Pages of nothing but others' names, or of none, in a row.
 constexpr unsigned kEmptyPagesMax = 100'000;
 
@@ -31,39 +29,10 @@ ExchangerOptions exchanger_options(const S3Settings& settings) {
   return out;
 }
 
-Error bad_answer(const wire::Response& answer, std::string_view message, std::string_view subject) {
-  return Error(Errc::data_loss, reason::bad_answer, message)
-      .with_subject(subject)
-      .with_native(answer.status)
-      .with_request_id(request_id(answer));
-}
-
-// The bytes of `request` out of the answer to it.
-Result<base::Bytes> cut_out(const GetRequest& request, wire::Response answer) {
-  const auto said = answer.headers.get("Content-Range");
-  if (answer.status != 206 && said.empty()) {
-    SV_TRY(const auto length, range_length(request, answer.body.size()));
-    const auto from = answer.body.begin() + static_cast<std::ptrdiff_t>(request.offset);
-    return base::Bytes(from, from + static_cast<std::ptrdiff_t>(length));
-  }
-  const auto range = wire::parse_content_range(said);
-  if (!range || range->first != request.offset ||
-      range->last - range->first != answer.body.size() - 1) {
-    return bad_answer(answer, "the store answered another range than asked for", request.key);
-  }
-  // What there is came: less than asked for means that the range was too long.
-  const auto size = range->size.value_or(range->last + 1);
-  SV_TRY(const auto length, range_length(request, size));
-  if (answer.body.size() != length) {
-    return bad_answer(answer, "the store answered fewer bytes than asked for", request.key);
-  }
-  return std::move(answer.body);
-}
-
 }  // namespace
 
 S3Store::S3Store(S3Settings settings, std::unique_ptr<S3Signer> signer, Surroundings around)
-    : AwaitingProvider(around.env),
+    : RemoteStore(around.env),
       settings_(std::move(settings)),
       signer_(std::move(signer)),
       transport_(around.transport),
@@ -76,16 +45,7 @@ S3Store::S3Store(S3Settings settings, std::unique_ptr<S3Signer> signer, Surround
           exchanger_options(settings_)),
       part_size_(settings_.part_size) {}
 
-Capabilities S3Store::capabilities() const {
-  Capabilities out;
-  out.kind = "s3";
-  const auto winners = winners_.load();
-  out.exclusive_create = winners == 1;
-  out.durable_put = true;
-  out.parallel_requests = 24;
-  if (winners != 1) out.weak_because = weak_because(winners);
-  return out;
-}
+Capabilities S3Store::capabilities() const { return shared_capabilities("s3"); }
 
 Call S3Store::make_call(std::string method, const std::string& key) const {
   Call call;
@@ -130,22 +90,13 @@ void S3Store::add_sse_c(wire::Fields& headers) const {
 base::Task<Result<base::Bytes>> S3Store::do_get(GetRequest request) {
   auto call = make_call("GET", request.key);
   add_sse_c(call.request.headers);
-  call.answer_max = capabilities().object_size_max;
-  const bool ranged = request.offset != 0 || request.length != 0;
-  std::string last;
-  if (request.length != 0) {
-    const auto end = base::add(request.offset, request.length);
-    if (!end) co_return range_length(request, 0).error();
-    last = std::to_string(*end - 1);
-    call.answer_max = std::max(request.length, kAnswerLeast);
-  }
-  if (ranged) {
-    call.request.headers.set("Range", "bytes=" + std::to_string(request.offset) + "-" + last);
-  }
+  call.answer_max = answer_max(request, capabilities().object_size_max);
+  SV_CO_TRY_NOW(const auto range, range_field(request));
+  if (!range.empty()) call.request.headers.set("Range", range);
   auto sending = send(std::move(call), request.limits);
   auto answer = co_await std::move(sending);
   if (!answer) co_return std::move(answer).error();
-  if (!ranged) co_return std::move(answer->body);
+  if (range.empty()) co_return std::move(answer->body);
   co_return cut_out(request, *std::move(answer));
 }
 

@@ -2,30 +2,25 @@
 // promise.
 #pragma once
 
-#include <atomic>
 #include <memory>
 #include <string>
 #include <vector>
 
 #include "base/line.hpp"
 #include "base/reasons.hpp"
-#include "provider/awaiting.hpp"
-#include "provider/exchanger.hpp"
-#include "provider/probe.hpp"
+#include "provider/remote.hpp"
 #include "provider/s3/settings.hpp"
 #include "provider/s3/signer.hpp"
 #include "wire/s3_answers.hpp"
 
 namespace snapvault::provider {
 
-class S3Store final : public AwaitingProvider {
+class S3Store final : public RemoteStore {
  public:
   S3Store(S3Settings settings, std::unique_ptr<S3Signer> signer, Surroundings around);
   Capabilities capabilities() const override;
 
  private:
-  template <class T>
-  using Answering = base::Task<Result<T>>;
   // By what the server checks an object that it is sent.
   enum class Checksum { crc64, md5 };
   // An upload in parts.
@@ -61,7 +56,6 @@ class S3Store final : public AwaitingProvider {
   void add_object_fields(wire::Fields& headers, const std::string& key) const;
   base::Task<void> add_checksum(wire::Request& request, Checksum checksum);
   void note_checksum(const wire::Response& answer, Checksum sent) noexcept;
-  Answering<void> check_absent(const std::string& key, RequestLimits limits);
   Answering<wire::Response> send_patiently(Call call, RequestLimits limits);
   Answering<wire::Response> send_whole(PutRequest request, Checksum checksum);
   Answering<void> put_whole(PutRequest request);
@@ -82,14 +76,12 @@ class S3Store final : public AwaitingProvider {
   Answering<void> put_in_parts(PutRequest request, std::uint64_t part_size);
 
   // remove.cpp
-  Answering<std::vector<std::string>> remove_batch(std::vector<std::string> keys,
-                                                   RequestLimits limits);
-  Answering<void> remove_singly(std::vector<std::string> keys, RequestLimits limits);
-  Answering<void> remove_one(std::string key, RequestLimits limits);
+  Answering<void> remove_batch(std::vector<std::string> keys, RequestLimits limits,
+                               std::vector<std::string>& left, bool& refused) override;
+  Answering<void> remove_one(std::string key, RequestLimits limits) override;
 
   // examine.cpp
-  ProbeCalls probe_calls();
-  Answering<unsigned> count_winners(RequestLimits limits);
+  Answering<void> look_at_root(RequestLimits limits);
   std::string store_name() const;
 
   const S3Settings settings_;
@@ -98,15 +90,8 @@ class S3Store final : public AwaitingProvider {
   Exchanger exchanger_;
   std::uint64_t part_size_;
   Checksum checksum_ = Checksum::crc64;  // until the server does not keep it
-  bool batch_removes_ = true;            // until it refuses DeleteObjects
   bool bucket_seen_ = false;             // some request of it succeeded
   base::Line parts_line_{1};             // one looks at a time
-  std::atomic<unsigned> winners_{1};     // of racing creates
 };
-
-// The object is missing, and not the bucket.
-inline bool is_absent(const Error& error) noexcept {
-  return error.code() == Errc::not_found && error.reason() == reason::no_object;
-}
 
 }  // namespace snapvault::provider

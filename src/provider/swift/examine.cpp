@@ -6,15 +6,6 @@
 
 namespace snapvault::provider::swift {
 
-ProbeCalls SwiftProvider::probe_calls() {
-  ProbeCalls calls;
-  calls.get = [this](GetRequest request) { return do_get(std::move(request)); };
-  calls.put = [this](PutRequest request) { return do_put(std::move(request)); };
-  calls.list = [this](ListRequest request) { return do_list(std::move(request)); };
-  calls.remove = [this](RemoveRequest request) { return do_remove(std::move(request)); };
-  return calls;
-}
-
 base::Task<Result<std::vector<Finding>>> SwiftProvider::do_examine(RequestLimits limits) {
   std::vector<Finding> out;
   auto asking = sessions_.get(limits);

@@ -7,6 +7,7 @@
 #include "base/sync.hpp"
 #include "base/try.hpp"
 #include "net/client.hpp"
+#include "provider/remote.hpp"
 #include "provider/request.hpp"
 #include "provider/swift/judge.hpp"
 #include "provider/swift/swift.hpp"
@@ -23,52 +24,6 @@ constexpr std::uint64_t kExpectFrom = 1u << 20;
 constexpr std::uint64_t kListAnswerMax = 8u << 20;
 constexpr std::uint32_t kListMax = 1000;
 constexpr const char* kEmptyMd5 = "d41d8cd98f00b204e9800998ecf8427e";
-
-Error bad_answer(std::string_view message, const std::string& key) {
-  return Error(Errc::data_loss, reason::bad_answer, message).with_subject(key);
-}
-
-Error range_error(const std::string& key) {
-  return Error(Errc::invalid_argument, reason::range, "the range reaches past the object's end")
-      .with_subject(key);
-}
-
-struct ContentRange {
-  std::uint64_t first = 0, last = 0, total = 0;
-};
-// RFC 9110 14.4: "bytes 0-99/1234".
-std::optional<ContentRange> parse_content_range(std::string_view text) {
-  if (!text.starts_with("bytes ")) return std::nullopt;
-  text.remove_prefix(6);
-  const auto dash = text.find('-'), slash = text.find('/');
-  if (dash == std::string_view::npos || slash == std::string_view::npos || dash > slash) {
-    return std::nullopt;
-  }
-  const auto first = wire::parse_number(text.substr(0, dash));
-  const auto last = wire::parse_number(text.substr(dash + 1, slash - dash - 1));
-  const auto total = wire::parse_number(text.substr(slash + 1));
-  if (!first || !last || !total || *first > *last || *last >= *total) return std::nullopt;
-  return ContentRange{*first, *last, *total};
-}
-
-// The bytes that were asked for, out of an answer that holds them or all of the object.
-Result<base::Bytes> cut(const GetRequest& request, wire::Response answer) {
-  if (request.offset == 0 && request.length == 0) return std::move(answer.body);
-  if (answer.status != 206) {  // the store does not know ranges
-    SV_TRY(const auto length, range_length(request, answer.body.size()));
-    const auto from = answer.body.begin() + static_cast<std::ptrdiff_t>(request.offset);
-    return base::Bytes(from, from + static_cast<std::ptrdiff_t>(length));
-  }
-  const auto range = parse_content_range(answer.headers.get("Content-Range"));
-  if (!range || range->first != request.offset) {
-    return bad_answer("the store answers another range than was asked for", request.key);
-  }
-  SV_TRY(const auto length, range_length(request, range->total));
-  if (answer.body.size() != length || range->last - range->first + 1 != length) {
-    return bad_answer("the store answers fewer bytes than were asked for", request.key);
-  }
-  return std::move(answer.body);
-}
 
 Error no_container(const Error& error, const std::string& name) {
   return Error(Errc::not_found, reason::no_bucket, "the container does not exist")
@@ -162,7 +117,7 @@ base::Task<Result<ObjectInfo>> SwiftProvider::look(const std::string& key, Reque
   auto answer = co_await std::move(task);
   if (!answer) co_return std::move(answer).error();
   const auto size = wire::parse_number(answer->headers.get("Content-Length"));
-  if (!size) co_return bad_answer("the store does not tell the object's size", key);
+  if (!size) co_return bad_answer(*answer, "the store does not tell the object's size", key);
   container_seen_ = true;
   const auto modified = wire::parse_http_date(answer->headers.get("Last-Modified"));
   co_return ObjectInfo{.key = key, .size = *size, .modified = modified.value_or(0)};
@@ -178,20 +133,15 @@ base::Task<Result<ObjectInfo>> SwiftProvider::do_stat(StatRequest request) {
 
 base::Task<Result<base::Bytes>> SwiftProvider::do_get(GetRequest request) {
   auto call = object_call("GET", request.key);
-  call.answer_max = kObjectMax;
-  if (request.length != 0) {
-    const auto end = base::add(request.offset, request.length);
-    if (!end) co_return range_error(request.key);
-    call.request.headers.add(
-        "Range", "bytes=" + std::to_string(request.offset) + "-" + std::to_string(*end - 1));
-  } else if (request.offset != 0) {
-    call.request.headers.add("Range", "bytes=" + std::to_string(request.offset) + "-");
-  }
+  call.answer_max = answer_max(request, kObjectMax);
+  SV_CO_TRY_NOW(const auto range, range_field(request));
+  if (!range.empty()) call.request.headers.set("Range", range);
   auto task = ask(std::move(call), request.limits);
   auto answer = co_await std::move(task);
   if (answer) {
     container_seen_ = true;
-    co_return cut(request, *std::move(answer));
+    if (range.empty()) co_return std::move(answer->body);
+    co_return cut_out(request, *std::move(answer));
   }
   auto explaining = explain(std::move(answer).error(), request.limits);
   co_return co_await std::move(explaining);

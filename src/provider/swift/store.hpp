@@ -74,9 +74,6 @@ class SwiftProvider final : public AwaitingProvider {
   Answering<void> remove_one(std::string path, RequestLimits limits);
   Answering<void> remove_large(std::string key, RequestLimits limits);
 
-  // examine.cpp
-  ProbeCalls probe_calls();
-
   // Loop only, all that changes.
   const Address address_;
   Sessions sessions_;
