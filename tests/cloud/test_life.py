@@ -1,6 +1,9 @@
 """PX-01, CI-10, DE-01, DE-07: every command that works on a file repository works on each store."""
+import os
+import subprocess
+
 import cloud_support
-from cloud_support import MIB, STORE
+from cloud_support import BUILD, MIB, STORE
 from support import SOURCE
 
 
@@ -27,6 +30,17 @@ class Life(cloud_support.Case):
         self.sv("delete", first["name"])
         self.check_restores(image)
         self.assertEqual(len(self.sv("list", "--json").data), 1)
+
+    def test_PX_01_the_smallest_embedder_needs_no_change_but_the_address(self):
+        self.init()  # and so the container
+        image = self.image(2 * MIB, [(0, MIB)])
+        repo = STORE.address(self.shared_container(), f"minimal-{os.getpid()}")
+        for number in range(2):  # makes the repository, then finds it
+            out = self.dir / f"minimal-{number}"
+            subprocess.run([BUILD / "examples/minimal", repo, image, out], check=True,
+                           env={**self.env, "SNAPVAULT_PASSPHRASE": "x"}, timeout=300,
+                           stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+            self.assertEqual(out.read_bytes(), image.read_bytes())
 
     def test_PX_01_restore_in_place_writes_only_what_differs(self):
         self.init()
