@@ -13,15 +13,22 @@ Failure prepare_again(Store& store) {
   return {};
 }
 
+// What stands in the store now and did not `before`.
+Failure nothing_came(Store& store, const std::vector<std::string>& before) {
+  const auto after = store.all_below("");
+  SV_EXPECT(after.has_value());
+  for (const auto& key : *after) {
+    if (!std::binary_search(before.begin(), before.end(), key)) return "left behind: " + key;
+  }
+  return {};
+}
+
 Failure prepare_leaves_nothing(Store& store) {
   SV_EXPECT(store.put("object", "x").has_value());
   const auto before = store.all_below("");
   SV_EXPECT(before.has_value());
   SV_EXPECT(store.prepare().has_value());
-  const auto after = store.all_below("");
-  SV_EXPECT(after.has_value());
-  SV_EXPECT(*before == *after);
-  return {};
+  return nothing_came(store, *before);
 }
 
 Failure prepare_keeps_capabilities(Store& store) {
@@ -76,10 +83,7 @@ Failure examine_leaves_nothing(Store& store) {
   const auto before = store.all_below("");
   SV_EXPECT(before.has_value());
   SV_EXPECT(store.examine().has_value());
-  const auto after = store.all_below("");
-  SV_EXPECT(after.has_value());
-  SV_EXPECT(*before == *after);
-  return {};
+  return nothing_came(store, *before);
 }
 
 Failure examine_stopped(Store& store) {
@@ -107,15 +111,16 @@ Failure request_from_completion(Store& store) {
   return {};
 }
 
+// Where several racers win, a server may write one of them down after its removal (rclone).
 constexpr Case kCases[] = {
     {"prepare can be repeated", Needs::nothing, prepare_again},
-    {"prepare leaves nothing behind", Needs::consistent_list, prepare_leaves_nothing},
+    {"prepare leaves nothing behind", Needs::exclusive_create, prepare_leaves_nothing},
     {"prepare finds again what it found", Needs::nothing, prepare_keeps_capabilities},
     {"a stopped prepare does no harm", Needs::nothing, prepare_stopped},
     {"making a root that is there changes nothing", Needs::nothing, root_again},
     {"examine finds nothing bad in a good store", Needs::nothing, examine_good},
     {"findings have words, and what is not good a hint", Needs::nothing, examine_has_words},
-    {"examine leaves nothing behind", Needs::consistent_list, examine_leaves_nothing},
+    {"examine leaves nothing behind", Needs::exclusive_create, examine_leaves_nothing},
     {"a stopped examine completes", Needs::nothing, examine_stopped},
     {"a completion may ask for more", Needs::nothing, request_from_completion},
 };
