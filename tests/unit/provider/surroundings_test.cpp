@@ -73,6 +73,8 @@ TEST_CASE("the last store may go on a thread of its own Env") {
   }
 }
 
+// A child of a sanitizer's may wait for ever for a lock that its allocator held in the parent.
+#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
 TEST_CASE("a forked child has an Env of its own") {
   const auto around = make();
   REQUIRE(works(*around.env));
@@ -88,6 +90,7 @@ TEST_CASE("a forked child has an Env of its own") {
   CHECK(status == 0);
   CHECK(works(*around.env));
 }
+#endif
 
 TEST_CASE("a variable that is not set and an empty one are the same") {
   const auto around = make();
