@@ -233,6 +233,8 @@ Result<GcsPage> parse_gcs_page(std::string_view json) {
   if (!tree || !std::holds_alternative<Json::Object>(tree->value)) {
     return bad_answer("the store's list is no JSON");
   }
+  // An error behind a status that says success has no items, as an empty list has none.
+  if (member(&*tree, "error")) return bad_answer("the store answered an error instead of a list");
   GcsPage out;
   out.next_page = text_of(&*tree, "nextPageToken");
   const auto* items = member(&*tree, "items");

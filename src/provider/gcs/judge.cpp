@@ -142,7 +142,7 @@ bool is_of_sum(const wire::GcsRefusal& said) noexcept {
          holds(said.message, "MD5") || holds(said.message, "checksum");
 }
 
-// An error in the place of a list: it has no "kind" of a list, but an "error".
+// No list in the place of one, although the status says success.
 bool is_error_inside(const wire::Request& request, const wire::Response& response) noexcept {
   return request.method == "GET" && request.path.ends_with("/o") &&
          !wire::parse_gcs_page(response.text());

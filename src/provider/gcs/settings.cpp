@@ -119,6 +119,10 @@ Result<Settings> read_settings(const Address& address, const Surroundings& aroun
   if (address.part_size != 0) out.part_size = address.part_size;
   SV_CHECK(read_origins(address, around, out));
   SV_CHECK(read_sources(address, around, out));
+  if (!out.tls && !out.plain_allowed && out.sources.front() != Source::anonymous) {
+    return bad_url("STORAGE_EMULATOR_HOST is plain HTTP, and credential= would send a token there",
+                   "say ssl=false in the address if tokens may go that way");
+  }
   out.project = address.option("project");
   if (out.project.empty()) out.project = around.variable("GOOGLE_CLOUD_PROJECT").value_or("");
   if (!is_project(out.project)) {

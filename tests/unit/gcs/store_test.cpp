@@ -252,7 +252,8 @@ TEST_CASE("lists that lie are told: out of order, outside, or without an end") {
         reason::list_incomplete);
   CHECK(listed(R"({"items":[{"name":"q/b","size":"1"}]})") == reason::list_incomplete);
   CHECK(listed(R"({"nextPageToken":"again"})") == reason::list_incomplete);
-  CHECK(listed(R"({"error":{"code":500}})") == "none");
+  // A 200 with an error inside is no empty list.
+  CHECK(listed(R"({"error":{"code":500}})") == reason::bad_answer);
 }
 
 }  // namespace snapvault::provider::gcs

@@ -430,6 +430,15 @@ TEST_CASE("an emulator gets no token, and an address that names no source is ref
   CHECK(world.get()->text.reveal().empty());
   CHECK(world.settings.origins.at(0).url() == "http://127.0.0.1:9199");
   CHECK(!world.settings.vendor);
+  // An emulator of plain HTTP sees no token of anybody's, even if a source is named.
+  for (const auto* named : {"file", "gcloud", "metadata"}) {
+    const auto plain =
+        parse_address(std::string("gs://bucket/p?credential=") + named, GcsWorld::kOptions);
+    CHECK(read_settings(*plain, world.around()).error().reason() == reason::bad_url);
+    const auto asked = parse_address(std::string("gs://bucket/p?ssl=false&credential=") + named,
+                                     GcsWorld::kOptions);
+    CHECK(read_settings(*asked, world.around()));
+  }
   const auto address = parse_address("gs://bucket/p?credential=magic", GcsWorld::kOptions);
   CHECK(read_settings(*address, world.around()).error().reason() == reason::bad_url);
   const auto bucket = parse_address("gs://Bad_Bucket!/p", GcsWorld::kOptions);
