@@ -42,6 +42,12 @@ Result<Place> parse_place(std::string_view url, std::string_view what) {
   return Place{.origin = *std::move(origin), .path = std::string(path)};
 }
 
+bool is_near(std::string_view host) noexcept {
+  if (host == "localhost" || host == "::1") return true;
+  const bool number = host.find_first_not_of("0123456789.") == host.npos;
+  return number && (host.starts_with("127.") || host.starts_with("169.254."));
+}
+
 bool is_field_value(std::string_view text) noexcept {
   if (text.empty() || text.size() > kFieldSizeMax) return false;
   if (text.front() == ' ' || text.back() == ' ') return false;

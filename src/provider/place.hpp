@@ -19,6 +19,10 @@ struct Place {
 // `what` names it in the message; its text is not repeated.
 Result<Place> parse_place(std::string_view url, std::string_view what);
 
+// A host on this machine or on its own link, where the services that give tokens speak plain HTTP
+// by definition.
+bool is_near(std::string_view host) noexcept;
+
 // May stand in a header field: printable ASCII without spaces at its ends, 1 to 16 KiB.
 bool is_field_value(std::string_view text) noexcept;
 

@@ -190,7 +190,7 @@ base::Task<Result<std::vector<Finding>>> RemoteStore::examine_all(Examined what,
     co_return out;
   }
   out.push_back(credentials_finding(*what.source));
-  auto looking = what.look();
+  auto looking = look_at_root(limits);
   const auto looked = co_await std::move(looking);
   // Without the right to list the others may be there.
   if (!looked && looked.error().code() != Errc::permission_denied) {

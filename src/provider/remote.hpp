@@ -66,10 +66,10 @@ class RemoteStore : public AwaitingProvider {
                                  std::vector<std::string> keys, const BatchTerms& terms,
                                  std::vector<std::string>& left, bool& refused);
 
+  // The first look at the store: a list.
+  virtual Answering<void> look_at_root(RequestLimits limits) = 0;
   struct Examined {
     Result<std::string> source;  // who we are, or why nobody
-    // The first look at the store: a list.
-    std::function<Answering<void>()> look;
     const Exchanger& exchanger;
     const char* root;  // "bucket" or "container"
     bool tls;

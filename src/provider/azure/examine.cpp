@@ -24,14 +24,13 @@ base::Task<Result<void>> AzureStore::do_create_root(RequestLimits limits) {
 base::Task<Result<std::vector<Finding>>> AzureStore::do_examine(RequestLimits limits) {
   auto asking = signer_.source(exchanger_.now(), limits);
   auto source = co_await std::move(asking);
-  auto look = [&]() -> Answering<void> { return look_at_root(limits); };
   auto more = [this]() -> std::vector<Finding> {
     const auto* const by = checksum_ == Checksum::crc64
                                ? "the store checks each object by its CRC-64"
                                : "the store checks each object by its MD5";
     return {{"checksums", Finding::State::good, by, {}}};
   };
-  Examined what{std::move(source), look, exchanger_, "container", account_.tls, more};
+  Examined what{std::move(source), exchanger_, "container", account_.tls, more};
   auto examining = examine_all(std::move(what), limits);
   auto findings = co_await std::move(examining);
   co_return findings;

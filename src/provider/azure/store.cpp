@@ -1,6 +1,5 @@
 #include "provider/azure/store.hpp"
 
-#include <algorithm>
 #include <utility>
 
 #include "base/reasons.hpp"
@@ -8,7 +7,6 @@
 #include "provider/azure/judge.hpp"
 #include "provider/request.hpp"
 #include "wire/encode.hpp"
-#include "wire/s3_answers.hpp"
 
 namespace snapvault::provider::azure {
 namespace {

@@ -67,7 +67,7 @@ class AzureStore final : public RemoteStore {
   Answering<void> remove_one(std::string key, RequestLimits limits) override;
 
   // examine.cpp
-  Answering<void> look_at_root(RequestLimits limits);
+  Answering<void> look_at_root(RequestLimits limits) override;
 
   const Account account_;
   AzureSigner signer_;

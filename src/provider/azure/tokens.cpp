@@ -41,14 +41,6 @@ bool is_tenant(std::string_view text) noexcept {
                                    "0123456789.-") == text.npos;
 }
 
-// The host of an address on this machine or on its own link, where the services that give tokens
-// speak plain HTTP by definition.
-bool is_near(std::string_view host) noexcept {
-  if (host == "localhost" || host == "::1") return true;
-  const bool number = host.find_first_not_of("0123456789.") == host.npos;
-  return number && (host.starts_with("127.") || host.starts_with("169.254."));
-}
-
 }  // namespace
 
 Tokens::Tokens(Surroundings around, const Account& account)

@@ -36,11 +36,10 @@ base::Task<Result<void>> GcsStore::do_create_root(RequestLimits limits) {
 base::Task<Result<std::vector<Finding>>> GcsStore::do_examine(RequestLimits limits) {
   auto asking = tokens_.source(exchanger_.now(), limits);
   auto source = co_await std::move(asking);
-  auto look = [&]() -> Answering<void> { return look_at_root(limits); };
   auto more = []() -> std::vector<Finding> {
     return {{"checksums", Finding::State::good, "the store checks each object by its CRC32C", {}}};
   };
-  Examined what{std::move(source), look, exchanger_, "bucket", settings_.tls, more};
+  Examined what{std::move(source), exchanger_, "bucket", settings_.tls, more};
   auto examining = examine_all(std::move(what), limits);
   auto findings = co_await std::move(examining);
   co_return findings;

@@ -1,6 +1,5 @@
 #include "provider/gcs/store.hpp"
 
-#include <algorithm>
 #include <utility>
 
 #include "base/reasons.hpp"
@@ -9,7 +8,6 @@
 #include "provider/request.hpp"
 #include "wire/digest.hpp"
 #include "wire/encode.hpp"
-#include "wire/s3_answers.hpp"
 
 namespace snapvault::provider::gcs {
 namespace {

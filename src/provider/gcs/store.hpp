@@ -57,7 +57,7 @@ class GcsStore final : public RemoteStore {
   Answering<void> remove_one(std::string key, RequestLimits limits) override;
 
   // examine.cpp
-  Answering<void> look_at_root(RequestLimits limits);
+  Answering<void> look_at_root(RequestLimits limits) override;
 
   const Settings settings_;
   Tokens tokens_;

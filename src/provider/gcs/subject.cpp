@@ -25,11 +25,9 @@ ExchangerOptions subject_options() {
   return out;
 }
 
-// On this machine or on its own link, where metadata services speak plain HTTP by definition.
-bool is_near(std::string_view host) noexcept {
-  if (host == "localhost" || host == "::1" || host == "fd00:ec2::254") return true;
-  const bool number = host.find_first_not_of("0123456789.") == host.npos;
-  return number && (host.starts_with("127.") || host.starts_with("169.254."));
+// And AWS's metadata service by IPv6.
+bool may_be_plain(std::string_view host) noexcept {
+  return is_near(host) || host == "fd00:ec2::254";
 }
 
 // A request of `url`, whose query is taken apart. Errors: unauthenticated (bad_credential),
@@ -52,7 +50,7 @@ Result<wire::Request> request_to(std::string_view url, std::string_view what) {
     if (!name || !value) return bad("the credentials file's " + std::string(what) + " is no URL");
     out.query.push_back({*std::move(name), *std::move(value)});
   }
-  if (!out.origin.tls && !is_near(out.origin.host)) {
+  if (!out.origin.tls && !may_be_plain(out.origin.host)) {
     return Error(Errc::precondition_failed, reason::tls,
                  "the credentials file's " + std::string(what) +
                      " is plain HTTP, where a token can be read by others");
@@ -63,7 +61,7 @@ Result<wire::Request> request_to(std::string_view url, std::string_view what) {
 // A request of AWS's metadata service, and of nobody else: Google's own clients check this too.
 Result<wire::Request> metadata_request(std::string_view url, std::string_view what) {
   SV_TRY(auto out, request_to(url, what));
-  if (!is_near(out.origin.host)) {
+  if (!may_be_plain(out.origin.host)) {
     return bad("the credentials file's " + std::string(what) + " is not AWS's metadata service");
   }
   return out;

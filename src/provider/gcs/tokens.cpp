@@ -228,22 +228,31 @@ Result<wire::Request> Tokens::token_request(const std::string& url) const {
   return out;
 }
 
+// The metadata server is asked directly, all others by the proxy that there may be.
+base::Task<Result<Token>> Tokens::ask(Exchanger& exchanger, wire::Request request, Parse parse,
+                                      RequestLimits limits) {
+  Call call;
+  call.direct = &exchanger == &metadata_;
+  call.subject = request.origin.url();
+  call.request = std::move(request);
+  auto sending = exchanger.send(std::move(call), std::move(limits));
+  auto answer = co_await std::move(sending);
+  if (!answer) co_return std::move(answer).error();
+  auto token = parse(answer->text());
+  ::explicit_bzero(answer->body.data(), answer->body.size());
+  if (!token) co_return std::move(token).error();
+  co_return token_of(*std::move(token), around_.env->wall_seconds());
+}
+
 base::Task<Result<Token>> Tokens::post(std::string url, const base::SecretText& form,
                                        RequestLimits limits) {
   SV_CO_TRY_NOW(auto request, token_request(url));
   const SecretBody body(form);
   request.headers.add("Content-Type", "application/x-www-form-urlencoded");
   request.body = body.body();
-  Call call;
-  call.subject = request.origin.url();
-  call.request = std::move(request);
-  auto sending = oauth_.send(std::move(call), std::move(limits));
-  auto answer = co_await std::move(sending);
-  if (!answer) co_return std::move(answer).error();
-  auto token = wire::parse_gcs_token(answer->text());
-  ::explicit_bzero(answer->body.data(), answer->body.size());
-  if (!token) co_return std::move(token).error();
-  co_return token_of(*std::move(token), around_.env->wall_seconds());
+  auto asking = ask(oauth_, std::move(request), wire::parse_gcs_token, std::move(limits));
+  auto token = co_await std::move(asking);
+  co_return token;
 }
 
 // developers.google.com/identity/protocols/oauth2/service-account, "HTTP/REST"; RFC 7523. By the
@@ -328,16 +337,9 @@ base::Task<Result<Token>> Tokens::impersonate(Credential credential, Token asker
                                                  credential->impersonation_seconds);
   const auto bytes = base::as_bytes(json);
   request.body = PutBody(base::Bytes(bytes.begin(), bytes.end()));
-  Call call;
-  call.subject = request.origin.url();
-  call.request = std::move(request);
-  auto sending = oauth_.send(std::move(call), std::move(limits));
-  auto answer = co_await std::move(sending);
-  if (!answer) co_return std::move(answer).error();
-  auto token = wire::parse_gcs_impersonated(answer->text());
-  ::explicit_bzero(answer->body.data(), answer->body.size());
-  if (!token) co_return std::move(token).error();
-  co_return token_of(*std::move(token), around_.env->wall_seconds());
+  auto asking = ask(oauth_, std::move(request), wire::parse_gcs_impersonated, std::move(limits));
+  auto token = co_await std::move(asking);
+  co_return token;
 }
 
 // cloud.google.com/compute/docs/access/authenticate-workloads; the header keeps requests that were
@@ -368,18 +370,10 @@ base::Task<Result<Token>> Tokens::ask_metadata(RequestLimits limits) {
       co_return absent("this is no machine of Google's");
     }
   }
-  Call call;
-  call.direct = true;
-  call.subject = request.origin.url();
-  call.request = std::move(request);
-  auto sending = metadata_.send(std::move(call), std::move(limits));
-  auto answer = co_await std::move(sending);
-  if (!answer) co_return std::move(answer).error();
-  auto parsed = wire::parse_gcs_token(answer->text());
-  ::explicit_bzero(answer->body.data(), answer->body.size());
-  if (!parsed) co_return std::move(parsed).error();
-  auto token = token_of(*std::move(parsed), around_.env->wall_seconds());
-  token.source = "the metadata server";
+  auto asking = ask(metadata_, std::move(request), wire::parse_gcs_token, std::move(limits));
+  auto token = co_await std::move(asking);
+  if (!token) co_return std::move(token).error();
+  token->source = "the metadata server";
   co_return token;
 }
 

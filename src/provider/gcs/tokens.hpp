@@ -50,6 +50,9 @@ class Tokens final : public Signer {
   Answering<Token> ask_external(Credential credential, RequestLimits limits);
   Answering<Token> impersonate(Credential credential, Token asker, RequestLimits limits);
   Answering<Token> ask_metadata(RequestLimits limits);
+  using Parse = Result<wire::GcsToken> (*)(std::string_view json);
+  Answering<Token> ask(Exchanger& exchanger, wire::Request request, Parse parse,
+                       RequestLimits limits);
   Answering<Token> post(std::string url, const base::SecretText& form, RequestLimits limits);
   Result<wire::Request> token_request(const std::string& url) const;
 

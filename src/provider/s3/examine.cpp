@@ -59,7 +59,6 @@ base::Task<Result<std::vector<Finding>>> S3Store::do_examine(RequestLimits limit
   const auto credentials = co_await std::move(getting);
   auto source = credentials ? Result<std::string>(credentials->source)
                             : Result<std::string>(credentials.error());
-  auto look = [&]() -> Answering<void> { return look_at_root(limits); };
   auto more = [this]() -> std::vector<Finding> {
     const auto* const by = checksum_ == Checksum::crc64
                                ? "the store keeps a CRC64NVME of each object"
@@ -67,7 +66,7 @@ base::Task<Result<std::vector<Finding>>> S3Store::do_examine(RequestLimits limit
     return {{"region", Finding::State::good, signer_->region(), {}},
             {"checksums", Finding::State::good, by, {}}};
   };
-  Examined what{std::move(source), look, exchanger_, "bucket", settings_.tls, more};
+  Examined what{std::move(source), exchanger_, "bucket", settings_.tls, more};
   auto examining = examine_all(std::move(what), limits);
   auto findings = co_await std::move(examining);
   co_return findings;

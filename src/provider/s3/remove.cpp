@@ -47,8 +47,9 @@ base::Task<Result<void>> S3Store::remove_batch(std::vector<std::string> keys, Re
   auto answer = co_await std::move(sending);
   if (!answer) {
     // One by one shows which of them it is that the server fails at.
-    refused = refused || is_not_offered(answer.error());
-    if (!refused && !is_broken(answer.error())) co_return std::move(answer).error();
+    const bool not_offered = is_not_offered(answer.error());
+    if (!not_offered && !is_broken(answer.error())) co_return std::move(answer).error();
+    refused = refused || not_offered;
     std::move(keys.begin(), keys.end(), std::back_inserter(left));
     co_return Result<void>();
   }

@@ -81,7 +81,7 @@ class S3Store final : public RemoteStore {
   Answering<void> remove_one(std::string key, RequestLimits limits) override;
 
   // examine.cpp
-  Answering<void> look_at_root(RequestLimits limits);
+  Answering<void> look_at_root(RequestLimits limits) override;
   std::string store_name() const;
 
   const S3Settings settings_;
