@@ -7,11 +7,8 @@
 #include <doctest/doctest.h>
 
 #include <filesystem>
-#include <fstream>
-#include <map>
 
-#include "unit/provider/exchange.hpp"
-#include "unit/provider/scratch.hpp"
+#include "unit/provider/world.hpp"
 #include "wire/digest.hpp"
 
 TEST_SUITE_BEGIN("s3/credentials");
@@ -23,11 +20,8 @@ constexpr const char* kJson =
     R"({"Code":"Success","AccessKeyId":"AKID-%","SecretAccessKey":"canary-secret",)"
     R"("Token":"canary-token","Expiration":"2026-01-01T01:00:00Z"})";
 
-wire::Response text_answer(int status, std::string text) {
-  auto out = answer_of(status, {{"x-amzn-RequestId", "id-1"}, {"x-amz-request-id", "id-1"}});
-  const auto bytes = base::as_bytes(text);
-  out.body.assign(bytes.begin(), bytes.end());
-  return out;
+wire::Response aws_answer(int status, std::string_view text) {
+  return text_answer(status, text, {{"x-amzn-RequestId", "id-1"}, {"x-amz-request-id", "id-1"}});
 }
 
 std::string keys_of(const std::string& who) {
@@ -44,24 +38,14 @@ std::string sts_answer(const std::string& action, const std::string& who,
          end + "</Expiration></Credentials></" + action + "Result></" + action + "Response>";
 }
 
-std::string body_of(const wire::Request& request) {
-  std::string out;
-  for (const auto& part : request.body.parts()) out += base::as_text(*part);
-  return out;
-}
-
 // Answers as the services do, to what is asked exactly as their pages say; else 400.
-struct World {
-  World() {
-    transport->heeds_limits = false;
-    transport->script = [this](const net::Exchange& exchange, std::size_t) {
-      return answer(exchange);
-    };
-    variables["HOME"] = scratch.path();
+struct AwsWorld : World {
+  AwsWorld() {
+    answer = [this](const net::Exchange& exchange) { return serve(exchange); };
     std::filesystem::create_directories(scratch / ".aws/sso/cache");
   }
 
-  Result<wire::Response> answer(const net::Exchange& exchange) {
+  Result<wire::Response> serve(const net::Exchange& exchange) {
     const auto& request = exchange.request;
     const auto where = request.origin.url();
     if (where.starts_with("https://sts.")) return sts(exchange);
@@ -82,26 +66,26 @@ struct World {
         body.find("Version=2011-06-15") != std::string::npos &&
         body.find("RoleArn=arn%3Aaws%3Aiam%3A%3A1%3Arole%2Fbackup") != std::string::npos &&
         body.find("RoleSessionName=") != std::string::npos;
-    if (!form) return text_answer(400, "not asked as the page says");
+    if (!form) return aws_answer(400, "not asked as the page says");
     if (sts_status != 200) {
-      return text_answer(sts_status,
-                         "<ErrorResponse><Error><Code>AccessDenied</Code><Message>no"
-                         "</Message></Error></ErrorResponse>");
+      return aws_answer(sts_status,
+                        "<ErrorResponse><Error><Code>AccessDenied</Code><Message>no"
+                        "</Message></Error></ErrorResponse>");
     }
     if (body.find("Action=AssumeRoleWithWebIdentity") != std::string::npos) {
       if (body.find("WebIdentityToken=canary-jwt") == std::string::npos ||
           exchange.request.headers.find("Authorization")) {
-        return text_answer(400, "no token, or signed");
+        return aws_answer(400, "no token, or signed");
       }
-      return text_answer(200, sts_answer("AssumeRoleWithWebIdentity", "web"));
+      return aws_answer(200, sts_answer("AssumeRoleWithWebIdentity", "web"));
     }
     const auto signature = exchange.request.headers.get("Authorization");
     if (!signature.starts_with("AWS4-HMAC-SHA256 Credential=AKID-") ||
         signature.find("/sts/aws4_request") == std::string::npos) {
-      return text_answer(403, "not signed");
+      return aws_answer(403, "not signed");
     }
     asker = signature.substr(28, signature.find('/') - 28);
-    return text_answer(200, sts_answer("AssumeRole", "role" + std::to_string(++roles), sts_end));
+    return aws_answer(200, sts_answer("AssumeRole", "role" + std::to_string(++roles), sts_end));
   }
 
   Result<wire::Response> portal(const wire::Request& request) {
@@ -109,72 +93,50 @@ struct World {
                       request.target().find("account_id=123") != std::string::npos &&
                       request.target().find("role_name=Backup") != std::string::npos &&
                       request.headers.get("x-amz-sso_bearer_token") == "canary-sso";
-    if (!good) return text_answer(401, "{}");
-    return text_answer(200, R"({"roleCredentials":{"accessKeyId":"AKID-sso","secretAccessKey":"s",)"
-                            R"("sessionToken":"t","expiration":1767229200000}})");
+    if (!good) return aws_answer(401, "{}");
+    return aws_answer(200, R"({"roleCredentials":{"accessKeyId":"AKID-sso","secretAccessKey":"s",)"
+                           R"("sessionToken":"t","expiration":1767229200000}})");
   }
 
   Result<wire::Response> container(const net::Exchange& exchange) {
     const bool good = exchange.direct && exchange.request.method == "GET" &&
                       exchange.request.path == "/v2/credentials/x" &&
                       exchange.request.headers.get("Authorization") == wanted_authorization;
-    return good ? text_answer(200, keys_of("container")) : text_answer(403, "{}");
+    return good ? aws_answer(200, keys_of("container")) : aws_answer(403, "{}");
   }
 
   Result<wire::Response> instance(const net::Exchange& exchange) {
     const auto& request = exchange.request;
-    if (!exchange.direct) return text_answer(400, "by a proxy");
+    if (!exchange.direct) return aws_answer(400, "by a proxy");
     if (request.path == "/latest/api/token") {
       const bool good = request.method == "PUT" &&
                         request.headers.get("X-aws-ec2-metadata-token-ttl-seconds") == "21600";
-      return good ? text_answer(200, "canary-imds") : text_answer(400, "");
+      return good ? aws_answer(200, "canary-imds") : aws_answer(400, "");
     }
     if (request.headers.get("X-aws-ec2-metadata-token") != "canary-imds") {
-      return text_answer(401, "");  // version 1 is turned off
+      return aws_answer(401, "");  // version 1 is turned off
     }
     const std::string folder = "/latest/meta-data/iam/security-credentials/";
-    if (request.path == folder) return text_answer(has_role ? 200 : 404, "backup-role");
-    if (request.path == folder + "backup-role") return text_answer(200, keys_of("instance"));
-    return text_answer(404, "");
+    if (request.path == folder) return aws_answer(has_role ? 200 : 404, "backup-role");
+    if (request.path == folder + "backup-role") return aws_answer(200, keys_of("instance"));
+    return aws_answer(404, "");
   }
 
-  void write(const std::string& name, const std::string& text) {
-    std::ofstream(scratch / name) << text;
+  AwsCredentialChain chain(const std::string& rest = "") {
+    const auto address = parse_address("s3://bucket/p?ssl=true" + rest, {});
+    return AwsCredentialChain(around(), *address);
   }
-
-  AwsCredentialChain chain(const std::string& options = "") {
-    Surroundings around;
-    around.env = env;
-    around.transport = transport;
-    around.variable = [this](const std::string& name) -> std::optional<std::string> {
-      const auto found = variables.find(name);
-      if (found == variables.end()) return {};
-      return found->second;
-    };
-    around.run = [this](const std::vector<std::string>& command) -> Result<std::string> {
-      commands.push_back(command);
-      return process;
-    };
-    const auto address = parse_address("s3://bucket/p?ssl=true" + options, {});
-    return AwsCredentialChain(around, *address);
-  }
-  Result<AwsCredentials> get(const std::string& options = "") {
-    auto one = chain(options);
+  Result<AwsCredentials> get(const std::string& rest = "") {
+    auto one = chain(rest);
     return run(*env, one.get(now, {}));
   }
-  std::string source(const std::string& options = "") {
-    const auto got = get(options);
+  std::string source(const std::string& rest = "") {
+    const auto got = get(rest);
     return got ? got->source : "error: " + std::string(got.error().reason());
   }
 
-  Scratch scratch;
-  std::shared_ptr<base::Env> env = base::make_virtual_env(3);
-  std::shared_ptr<ScriptedTransport> transport = std::make_shared<ScriptedTransport>(*env);
-  std::map<std::string, std::string> variables;
-  std::vector<std::vector<std::string>> commands;
-  Result<std::string> process = std::string();
   std::string asker, wanted_authorization, sts_end = "2026-01-01T01:00:00Z";
-  std::int64_t now = 1767225600;  // 2026-01-01, as the virtual Env has it
+  std::int64_t now = kWorldBegins;
   int roles = 0, sts_status = 200;
   bool instance_there = false, has_role = true;
 };
@@ -184,7 +146,7 @@ const char* const kRole = "arn:aws:iam::1:role/backup";
 }  // namespace
 
 TEST_CASE("DC-02: of all sources that are there the first in the vendor's order answers") {
-  World world;
+  AwsWorld world;
   world.instance_there = true;
   CHECK(world.source() == "the instance's role (IMDSv2)");
   world.variables["AWS_CONTAINER_CREDENTIALS_RELATIVE_URI"] = "/v2/credentials/x";
@@ -207,7 +169,7 @@ TEST_CASE("DC-02: of all sources that are there the first in the vendor's order 
 }
 
 TEST_CASE("DC-02: nothing anywhere says where it looked, and what to do") {
-  World world;
+  AwsWorld world;
   const auto got = world.get();
   REQUIRE(!got);
   CHECK(got.error().code() == Errc::unauthenticated);
@@ -219,7 +181,7 @@ TEST_CASE("DC-02: nothing anywhere says where it looked, and what to do") {
 }
 
 TEST_CASE("DC-02: a role is taken on with the keys of another profile") {
-  World world;
+  AwsWorld world;
   world.write(".aws/config",
               "[profile backup]\nrole_arn = arn:aws:iam::1:role/backup\nsource_profile = base\n"
               "external_id = x y\nregion = eu-west-1\n[profile base]\n# keys stand elsewhere\n");
@@ -239,7 +201,7 @@ TEST_CASE("DC-02: a role is taken on with the keys of another profile") {
 }
 
 TEST_CASE("DC-02: a role whose own profile holds the keys, and one that asks by a source") {
-  World world;
+  AwsWorld world;
   world.write(".aws/credentials",
               "[own]\naws_access_key_id = AKID-own\naws_secret_access_key = canary\n"
               "role_arn = arn:aws:iam::1:role/backup\nsource_profile = own\n"
@@ -253,7 +215,7 @@ TEST_CASE("DC-02: a role whose own profile holds the keys, and one that asks by 
 }
 
 TEST_CASE("DC-02: profiles that refer to each other in a circle are refused") {
-  World world;
+  AwsWorld world;
   world.write(".aws/config",
               "[profile a]\nrole_arn = arn:aws:iam::1:role/backup\nsource_profile = b\n"
               "[profile b]\nrole_arn = arn:aws:iam::1:role/backup\nsource_profile = a\n");
@@ -262,7 +224,7 @@ TEST_CASE("DC-02: profiles that refer to each other in a circle are refused") {
 }
 
 TEST_CASE("DC-02: credential_process is run without a shell, and its answer read strictly") {
-  World world;
+  AwsWorld world;
   world.write(".aws/config",
               "[default]\ncredential_process = /opt/get 'a b' \"c;d\" --x $(touch y)\n");
   world.process = keys_of("process");
@@ -276,7 +238,7 @@ TEST_CASE("DC-02: credential_process is run without a shell, and its answer read
 }
 
 TEST_CASE("DC-02: a cached SSO token gives the role's keys, and one that ended says how to go on") {
-  World world;
+  AwsWorld world;
   world.write(".aws/config",
               "[default]\nsso_session = corp\nsso_account_id = 123\nsso_role_name = Backup\n"
               "[sso-session corp]\nsso_region = eu-west-1\nsso_start_url = https://x\n");
@@ -291,7 +253,7 @@ TEST_CASE("DC-02: a cached SSO token gives the role's keys, and one that ended s
 }
 
 TEST_CASE("DC-02: containers are asked with their token, on this machine only or by TLS") {
-  World world;
+  AwsWorld world;
   world.write("token", "canary-pod");
   world.wanted_authorization = "canary-pod";
   world.variables["AWS_CONTAINER_CREDENTIALS_FULL_URI"] = "http://127.0.0.1:5000/v2/credentials/x";
@@ -304,7 +266,7 @@ TEST_CASE("DC-02: containers are asked with their token, on this machine only or
 }
 
 TEST_CASE("DC-02: an instance is asked by version 2 only, and may be left alone") {
-  World world;
+  AwsWorld world;
   world.instance_there = true;
   CHECK(world.source() == "the instance's role (IMDSv2)");
   CHECK(world.transport->sent.at(0).exchange.request.method == "PUT");
@@ -317,7 +279,7 @@ TEST_CASE("DC-02: an instance is asked by version 2 only, and may be left alone"
 }
 
 TEST_CASE("DC-02: a credential is fetched once, again before it ends, and again when refused") {
-  World world;
+  AwsWorld world;
   world.write(".aws/credentials",
               "[default]\nrole_arn = arn:aws:iam::1:role/backup\nsource_profile = keys\n"
               "[keys]\naws_access_key_id = AKID-keys\naws_secret_access_key = canary\n");
@@ -334,7 +296,7 @@ TEST_CASE("DC-02: a credential is fetched once, again before it ends, and again 
 }
 
 TEST_CASE("DC-02: a refusal of STS is about the credential, never about an object") {
-  World world;
+  AwsWorld world;
   world.write("token", "canary-jwt");
   world.variables["AWS_WEB_IDENTITY_TOKEN_FILE"] = world.scratch / "token";
   world.variables["AWS_ROLE_ARN"] = kRole;
@@ -353,7 +315,7 @@ TEST_CASE("DC-02: a refusal of STS is about the credential, never about an objec
 }
 
 TEST_CASE("DC-08: STS in plain HTTP only where TLS was turned off by name") {
-  World world;
+  AwsWorld world;
   world.write("token", "canary-jwt");
   world.variables["AWS_WEB_IDENTITY_TOKEN_FILE"] = world.scratch / "token";
   world.variables["AWS_ROLE_ARN"] = kRole;
@@ -363,7 +325,7 @@ TEST_CASE("DC-08: STS in plain HTTP only where TLS was turned off by name") {
 }
 
 TEST_CASE("DC-02: a profile file that is malformed is named by line, never by content") {
-  World world;
+  AwsWorld world;
   world.write(".aws/credentials", "[default]\naws_access_key_id = AKID\ncanary without equals\n");
   const auto got = world.get();
   REQUIRE(!got);
