@@ -48,33 +48,34 @@ base::Bytes hmac_sha256(base::ByteView key, std::string_view text) {
   return {digest.begin(), digest.end()};
 }
 
+PutBody slice(const PutBody& body, std::uint64_t offset, std::uint64_t size) {
+  std::vector<PutBody::Part> shared;
+  std::vector<base::ByteView> pieces;
+  bool whole = true;
+  std::uint64_t at = 0;
+  for (const auto& part : body.parts()) {
+    const auto from = std::max(at, offset), to = std::min(at + part->size(), offset + size);
+    if (from < to) {
+      pieces.push_back(base::ByteView(*part).subspan(from - at, to - from));
+      shared.push_back(part);
+      whole = whole && pieces.back().size() == part->size();
+    }
+    at += part->size();
+  }
+  std::uint64_t crc = 0;
+  for (const auto piece : pieces) crc = codec::crc64(piece, crc);
+  if (whole) return PutBody(std::move(shared), crc);
+  auto copy = std::make_shared<base::Bytes>();
+  copy->reserve(size);
+  for (const auto piece : pieces) copy->insert(copy->end(), piece.begin(), piece.end());
+  return PutBody(std::vector<PutBody::Part>{std::move(copy)}, crc);
+}
+
 std::vector<PutBody> split(const PutBody& body, std::uint64_t size) {
   std::vector<PutBody> out;
-  auto piece = std::make_shared<base::Bytes>();
-  const auto finish = [&] {
-    if (piece->empty()) return;
-    const auto crc = codec::crc64(*piece);
-    out.emplace_back(std::vector<PutBody::Part>{std::move(piece)}, crc);
-    piece = std::make_shared<base::Bytes>();
-  };
-  for (const auto& part : body.parts()) {
-    base::ByteView rest(*part);
-    if (piece->empty() && rest.size() == size) {
-      out.emplace_back(std::vector<PutBody::Part>{part}, codec::crc64(*part));
-      continue;
-    }
-    while (!rest.empty()) {
-      if (piece->empty()) {
-        piece->reserve(static_cast<std::size_t>(std::min<std::uint64_t>(size, body.size())));
-      }
-      const auto take = std::min<std::uint64_t>(rest.size(), size - piece->size());
-      const auto taken = rest.first(static_cast<std::size_t>(take));
-      piece->insert(piece->end(), taken.begin(), taken.end());
-      rest = rest.subspan(taken.size());
-      if (piece->size() == size) finish();
-    }
+  for (std::uint64_t at = 0; at < body.size(); at += size) {
+    out.push_back(slice(body, at, std::min(size, body.size() - at)));
   }
-  finish();
   return out;
 }
 

@@ -24,8 +24,10 @@ std::string crc64_base64(const PutBody& body);  // CRC-64/NVME, big-endian, as S
 // Raw bytes, as text that is not printable.
 base::Bytes hmac_sha256(base::ByteView key, std::string_view text);
 
-// `body` cut into pieces of `size` bytes, the last one shorter; pieces share the bytes where a
-// piece is made of whole parts, and copy where not.
+// The bytes [offset, offset + size) of `body`, which has so many. They are shared where they are
+// whole parts of it, and copied where not.
+PutBody slice(const PutBody& body, std::uint64_t offset, std::uint64_t size);
+// `body` cut into slices of `size` bytes, the last one shorter.
 std::vector<PutBody> split(const PutBody& body, std::uint64_t size);
 
 }  // namespace snapvault::wire

@@ -8,8 +8,8 @@
 The limit is what cannot be done without: the primitives (limit.cpp), and then, on the same
 processors, rclone, which moves the stored bytes as 32 MiB objects, 32 at a time: `plain`, what a
 store and its link can do at all. A ratio is of median wall times. All of it, the store's disk too,
-lies in memory (about 10 GiB for a volume of 4): a disk here takes one and the same file in 1.5 or in
-6.7 seconds.
+lies in memory (about 10 GiB for a volume of 4): a disk here takes one and the same file in 1.5 or
+in 6.7 seconds.
 """
 import argparse
 import json
@@ -168,8 +168,8 @@ class Bench:
         for step, peer_goal in (("full", 1.8), ("restore", 2.5)):
             ours, plain = median("snapvault", step), median("plain", step)
             limit = plain + statistics.median(self.times[f"limit {step}"])
-            print(f"F7 {delay} ms {step}: {ours:.2f} s, {100 * limit / ours:.0f} % of the limit (90)"
-                  f", plain alone {plain:.2f} s", end="")
+            print(f"F7 {delay} ms {step}: {ours:.2f} s, {100 * limit / ours:.0f} % of the limit "
+                  f"(90), plain alone {plain:.2f} s", end="")
             for name in self.o.peers:
                 print(f", {median(name, step) / ours:.1f} x {name} ({peer_goal})", end="")
             print(flush=True)

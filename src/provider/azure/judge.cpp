@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "base/reasons.hpp"
+#include "provider/refusal.hpp"
 #include "wire/azure_answers.hpp"
 #include "wire/retry.hpp"
 
@@ -16,15 +17,6 @@ using Action = Verdict::Action;
 
 // How each code is taken. Sources: learn.microsoft.com, "Status and error codes" and "Blob service
 // error codes"; Azurite for the texts of its own.
-struct Meaning {
-  std::string_view code;
-  Action action;
-  Errc errc;
-  const char* reason;
-  const char* message;
-  const char* hint = "";
-};
-
 constexpr const char* kDoctor = "doctor says where the credential came from";
 constexpr const char* kRights =
     "the rights to list, read, create and remove blobs are needed "
@@ -40,7 +32,7 @@ constexpr const char* kMoreRoom = "give it more room, or delete snapshots";
 constexpr const char* kArchived = "the object lies in the archive tier";
 constexpr const char* kGone = "the store no longer has the blocks of an upload";
 
-constexpr Meaning kMeanings[] = {
+constexpr Refusal kRefusals[] = {
     {"BlobNotFound", Action::refuse, Errc::not_found, reason::no_object,
      "the object does not exist"},
     {"ContainerNotFound", Action::refuse, Errc::not_found, reason::no_bucket,
@@ -117,11 +109,7 @@ constexpr Meaning kMeanings[] = {
      kMoreRoom},
 };
 
-const Meaning* meaning_of(std::string_view code) noexcept {
-  const auto* found = std::find_if(std::begin(kMeanings), std::end(kMeanings),
-                                   [code](const Meaning& one) { return one.code == code; });
-  return found == std::end(kMeanings) ? nullptr : found;
-}
+const Refusal* refusal_of(std::string_view word) noexcept { return find_refusal(kRefusals, word); }
 
 // A code for a refusal without one: of something on the way, or of another server.
 std::string_view code_of(int status) noexcept {
@@ -267,14 +255,12 @@ Verdict judge_azure(const wire::Request& request, const wire::Response& response
                   Error(Errc::permission_denied, reason::permission, kLeased)
                       .with_hint("break the lease first"));
   }
-  const auto* meaning = meaning_of(said.code.empty() ? code_of(response.status) : said.code);
-  if (meaning == nullptr) return refuse_unknown(response, said);
-  auto error = Error(meaning->errc, meaning->reason, meaning->message);
-  if (*meaning->hint) error = std::move(error).with_hint(meaning->hint);
-  auto out = refuse(response, meaning->action, std::move(error));
-  out.maybe_done = meaning->action == Action::repeat && wire::may_be_done(response.status) &&
+  const auto* found = refusal_of(said.code.empty() ? code_of(response.status) : said.code);
+  if (found == nullptr) return refuse_unknown(response, said);
+  auto out = refuse(response, found->action, found->error());
+  out.maybe_done = found->action == Action::repeat && wire::may_be_done(response.status) &&
                    response.status != 408;
-  out.busy = std::string_view(meaning->message) == kBusy;
+  out.busy = std::string_view(found->message) == kBusy;
   return out;
 }
 

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "base/reasons.hpp"
+#include "provider/refusal.hpp"
 #include "wire/gcs_answers.hpp"
 #include "wire/retry.hpp"
 
@@ -20,15 +21,7 @@ constexpr const char* kRights =
 constexpr const char* kDoctor = "doctor says where the credential came from";
 
 // How each reason is taken. Source: cloud.google.com/storage/docs/json_api/v1/status-codes.
-struct Meaning {
-  std::string_view reason;
-  Action action;
-  Errc errc;
-  const char* why;
-  const char* message;
-  const char* hint = "";
-};
-constexpr Meaning kMeanings[] = {
+constexpr Refusal kRefusals[] = {
     {"accountDisabled", Action::refuse, Errc::permission_denied, reason::permission,
      "the account of the project is disabled", "look at its billing"},
     {"UserProjectAccountProblem", Action::refuse, Errc::permission_denied, reason::permission,
@@ -55,11 +48,7 @@ constexpr Meaning kMeanings[] = {
      "the object exists already"},
 };
 
-const Meaning* meaning_of(std::string_view text) noexcept {
-  const auto* found = std::find_if(std::begin(kMeanings), std::end(kMeanings),
-                                   [text](const Meaning& one) { return one.reason == text; });
-  return found == std::end(kMeanings) ? nullptr : found;
-}
+const Refusal* refusal_of(std::string_view word) noexcept { return find_refusal(kRefusals, word); }
 
 bool holds(std::string_view text, std::string_view part) noexcept {
   return text.find(part) != text.npos;
@@ -178,11 +167,9 @@ Verdict judge_gcs(const wire::Request& request, const wire::Response& response) 
     return verdict(response, Action::refuse,
                    Error(Errc::aborted, reason::store_failed, "the store forgot the upload"));
   }
-  if (const auto* meaning = meaning_of(said.reason); meaning && status < 500) {
-    auto error = Error(meaning->errc, meaning->why, meaning->message);
-    if (*meaning->hint) error = std::move(error).with_hint(meaning->hint);
-    auto out = verdict(response, meaning->action, std::move(error));
-    out.busy = meaning->action == Action::repeat;
+  if (const auto* found = refusal_of(said.reason); found && status < 500) {
+    auto out = verdict(response, found->action, found->error());
+    out.busy = found->action == Action::repeat;
     return out;
   }
   if (wire::is_passing(status)) return repeat(response, "the store");

@@ -52,24 +52,6 @@ bool is_passing(const Error& error) noexcept {
          (error.code() == Errc::data_loss && error.reason() == reason::bad_answer);
 }
 
-// The bytes [offset, offset + size) of `body`, copied.
-PutBody piece_of(const PutBody& body, std::uint64_t offset, std::uint64_t size) {
-  base::Bytes out;
-  out.reserve(size);
-  std::uint64_t at = 0;
-  for (const auto& part : body.parts()) {
-    const auto end = at + part->size();
-    const auto from = std::max(at, offset), to = std::min(end, offset + size);
-    if (from < to) {
-      const auto begin = part->begin() + static_cast<std::ptrdiff_t>(from - at);
-      out.insert(out.end(), begin, begin + static_cast<std::ptrdiff_t>(to - from));
-    }
-    at = end;
-  }
-  std::vector<PutBody::Part> parts{std::make_shared<const base::Bytes>(std::move(out))};
-  return PutBody(std::move(parts), 0);
-}
-
 }  // namespace
 
 base::Task<Result<std::string>> GcsStore::begin_upload(const PutRequest& request,
@@ -128,7 +110,7 @@ base::Task<Result<void>> GcsStore::put_in_pieces(PutRequest request, std::string
   std::uint64_t offset = 0;
   for (unsigned standstills = 0; standstills <= kStandstillsMax;) {
     const auto length = std::min(step, size - offset);
-    auto cut = [&] { return piece_of(request.body, offset, length); };
+    auto cut = [&] { return wire::slice(request.body, offset, length); };
     auto cutting = base::run_on(env(), env().cpu(), cut);
     const auto piece = co_await std::move(cutting);
     auto sending = send_piece(request, session, offset, piece);

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/reasons.hpp"
+#include "provider/refusal.hpp"
 #include "wire/retry.hpp"
 #include "wire/s3_answers.hpp"
 
@@ -13,15 +14,6 @@ using Action = Verdict::Action;
 
 // How each code that servers use is taken. Sources: Amazon S3 API Reference, "Error responses";
 // MinIO, Ceph, Garage and versitygw for codes of their own.
-struct Meaning {
-  std::string_view code;
-  Action action;
-  Errc errc;
-  const char* reason;
-  const char* message;
-  const char* hint = "";
-};
-
 constexpr const char* kFreshToken = "fetch a new session token";
 constexpr const char* kNameRegion = "name it with region= in the address";
 constexpr const char* kSetClock = "set the clock, for example by NTP";
@@ -34,7 +26,7 @@ constexpr const char* kQuota = "the bucket is full: its quota is used up";
 constexpr const char* kRace = "the store was settling a race for the object";
 constexpr const char* kBusy = "the store has too much to do";
 
-constexpr Meaning kMeanings[] = {
+constexpr Refusal kRefusals[] = {
     {"NoSuchKey", Action::refuse, Errc::not_found, reason::no_object, "the object does not exist"},
     {"NoSuchBucket", Action::refuse, Errc::not_found, reason::no_bucket,
      "the bucket does not exist", "check its name, or make it with init --create-bucket"},
@@ -120,11 +112,7 @@ constexpr Meaning kMeanings[] = {
      "the store failed inside"},
 };
 
-const Meaning* meaning_of(std::string_view code) noexcept {
-  const auto* found = std::find_if(std::begin(kMeanings), std::end(kMeanings),
-                                   [code](const Meaning& one) { return one.code == code; });
-  return found == std::end(kMeanings) ? nullptr : found;
-}
+const Refusal* refusal_of(std::string_view word) noexcept { return find_refusal(kRefusals, word); }
 
 // A code for a refusal without a body, as HEAD has it.
 std::string_view code_of(int status) noexcept {
@@ -187,17 +175,15 @@ Verdict refuse_unknown(const wire::Response& response, const wire::S3Error& said
 }
 
 Verdict refuse(const wire::Response& response, const wire::S3Error& said) {
-  const auto* meaning = meaning_of(said.code);
-  if (!meaning && said.code.empty()) meaning = meaning_of(code_of(response.status));
-  if (!meaning) return refuse_unknown(response, said);
+  const auto* found = refusal_of(said.code);
+  if (!found && said.code.empty()) found = refusal_of(code_of(response.status));
+  if (!found) return refuse_unknown(response, said);
   Verdict out;
-  out.action = meaning->action;
-  out.maybe_done = meaning->action == Action::repeat && wire::may_be_done(response.status) &&
+  out.action = found->action;
+  out.maybe_done = found->action == Action::repeat && wire::may_be_done(response.status) &&
                    response.status != 408;
-  out.busy = std::string_view(meaning->message) == kBusy;
-  auto error = Error(meaning->errc, meaning->reason, meaning->message);
-  if (*meaning->hint) error = std::move(error).with_hint(meaning->hint);
-  out.error = finish(std::move(error), response, said);
+  out.busy = std::string_view(found->message) == kBusy;
+  out.error = finish(found->error(), response, said);
   return out;
 }
 
@@ -227,8 +213,8 @@ Verdict refuse_region(const wire::Response& response, const wire::S3Error& said,
 }
 
 bool is_of_region(const wire::Response& response, const wire::S3Error& said) noexcept {
-  const auto* meaning = meaning_of(said.code);
-  if (meaning) return std::string_view(meaning->reason) == reason::wrong_region;
+  const auto* found = refusal_of(said.code);
+  if (found) return std::string_view(found->reason) == reason::wrong_region;
   const int status = response.status;
   if (!said.code.empty()) return false;
   // As HEAD has it, which Amazon answers with 400 where the signature names another region.
@@ -258,7 +244,7 @@ Verdict judge_success(const wire::Request& request, const wire::Response& respon
     return {Action::repeat, finish(std::move(complete).error(), response, said), true, false};
   }
   auto out = refuse(response, said);
-  if (!meaning_of(said.code)) out.action = Action::repeat;
+  if (!refusal_of(said.code)) out.action = Action::repeat;
   if (out.action == Action::repeat) out.maybe_done = true;
   return out;
 }

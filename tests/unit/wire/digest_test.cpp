@@ -61,6 +61,26 @@ TEST_CASE("a body is cut into pieces of one size, the last one shorter, whatever
   }
 }
 
+TEST_CASE("a slice has the bytes and the sum of its range, and shares whole parts") {
+  const std::string text = "abcdefghijklmnop";
+  const auto body = body_of({"abc", "defgh", "", "i", "jklmnop"});
+  for (std::uint64_t offset = 0; offset < text.size(); ++offset) {
+    for (std::uint64_t size = 1; size <= text.size() - offset; ++size) {
+      CAPTURE(offset);
+      CAPTURE(size);
+      const auto piece = slice(body, offset, size);
+      const auto wanted = text.substr(offset, size);
+      CHECK(text_of(piece) == wanted);
+      const auto bytes = base::as_bytes(wanted);
+      CHECK(piece.crc64_nvme() == PutBody(base::Bytes(bytes.begin(), bytes.end())).crc64_nvme());
+    }
+  }
+  const auto two = slice(body, 3, 6);
+  REQUIRE(two.parts().size() == 2);
+  CHECK(two.parts()[0] == body.parts()[1]);
+  CHECK(slice(body, 4, 5).parts().size() == 1);
+}
+
 }  // namespace snapvault::wire
 
 TEST_SUITE_END();
