@@ -12,6 +12,7 @@ lies in memory (about 10 GiB for a volume of 4): a disk here takes one and the s
 in 6.7 seconds.
 """
 import argparse
+import http.client
 import json
 import os
 import pathlib
@@ -140,6 +141,18 @@ class Bench:
         shutil.rmtree(up)
         shutil.rmtree(down)
 
+    def round_trip(self, port, delay):
+        """The link is what it says: a small request takes its delay, 10 % more or less."""
+        line, took = http.client.HTTPConnection("127.0.0.1", port), []
+        for _ in range(21):
+            start = time.monotonic()
+            line.request("GET", "/minio/health/live")
+            line.getresponse().read()
+            took.append(1000 * (time.monotonic() - start))
+        middle = statistics.median(took[1:])  # the first one connects
+        print(f"  a small request takes {middle:.1f} ms", flush=True)
+        assert not delay or abs(middle - delay) <= delay / 10, took
+
     def one(self, delay, round_number):
         port = PORT
         link = None
@@ -149,6 +162,7 @@ class Bench:
                                      f"127.0.0.1:{PORT}", str(delay)])
             time.sleep(0.3)
         try:
+            self.round_trip(port, delay)
             label = f"d{delay}-r{round_number}"
             self.ours(port, f"snapvault-{label}")
             stored = sum(path.stat().st_size for path in
